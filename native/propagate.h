@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// propagate: the three headers by which a trace crosses a process border (W3C Trace Context and Baggage), both ways.
+// propagate: the headers by which a trace crosses a process border (W3C Trace Context), both ways; baggage.h has the
+// third.
 //
 // Pure functions over bytes that anybody may have sent: no allocation, no lock, no state, time linear in the input. The
 // caller owns all memory. What is malformed is left out by the rule of the standard: a bad traceparent means a new
-// trace, a bad tracestate never spoils the traceparent, a bad baggage member never spoils the others.
+// trace, a bad tracestate never spoils the traceparent.
 #ifndef PILLION_PROPAGATE_H
 #define PILLION_PROPAGATE_H
 
@@ -15,17 +16,11 @@
 #define PROPAGATE_TRACEPARENT_BYTES 55
 #define PROPAGATE_TRACESTATE_BYTES 512 // what is carried at most; more is cut by whole entries
 #define PROPAGATE_TRACESTATE_MEMBERS 32
-#define PROPAGATE_BAGGAGE_BYTES 8192
-#define PROPAGATE_BAGGAGE_MEMBERS 64
 
-// One entry of a baggage. Neither text is 0-terminated.
-struct propagate_member {
-    const char *key;        // Borrowed
-    const char *value;      // Borrowed; plain UTF-8, not percent-encoded
-    const char *properties; // Borrowed; the raw text after the first ';', NULL: none
-    uint32_t key_bytes;
-    uint32_t value_bytes;
-    uint32_t properties_bytes;
+// A piece of a text that somebody else owns; not 0-terminated.
+struct propagate_text {
+    const char *text; // Borrowed
+    size_t bytes;
 };
 
 // Reads a traceparent header into ids and flags (sampled and random only) and sets `remote`; tracestate stays empty.
@@ -43,13 +38,9 @@ size_t propagate_tracestate(const char *in, size_t bytes, char *out, size_t capa
 size_t propagate_tracestate_put(const char *key, size_t key_bytes, const char *value, size_t value_bytes,
                                 const char *in, size_t bytes, char *out, size_t capacity);
 
-// Reads a baggage header into at most `capacity` members (64 is the standard's limit, also of what is read); members
-// that are malformed or come after 8192 bytes are skipped. Decoded values lie in `decoded` (>= bytes, at most 8192 are
-// needed); bytes that aren't UTF-8 become U+FFFD. Keys and properties point into `text`.
-size_t propagate_parse_baggage(const char *text, size_t bytes, struct propagate_member *out, size_t capacity,
-                               char decoded[PROPAGATE_BAGGAGE_BYTES]);
-// Writes a baggage header: values percent-encoded, properties as they are; members that don't fit, whose key is no
-// token or that come after the 64th are left out. Returns its bytes.
-size_t propagate_format_baggage(const struct propagate_member *members, size_t count, char *out, size_t capacity);
+// For lists with commas (baggage too): the text without blanks around it; the next member of `rest`, which moves on,
+// false at the end.
+struct propagate_text propagate_trim(const char *text, size_t bytes);
+bool propagate_next(struct propagate_text *rest, struct propagate_text *out);
 
 #endif
