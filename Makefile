@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+# Everything a developer types. Each target does its own set-up: system packages (scripts/system.sh), the venv
+# (scripts/venv.sh), the native build (scripts/build.sh); the second time they find their work done.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help setup build demo test lint format bench fuzz test-pythons wheel clean distclean
+
+BIN := .venv/bin
+DEMO_SECONDS ?=
+BENCH ?=
+FUZZ_SECONDS ?= 900
+
+help:  ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
+
+.venv/.ready: pyproject.toml
+	@scripts/system.sh build
+	@scripts/venv.sh
+
+setup: .venv/.ready
+
+build: .venv/.ready  ## the native module and the collector's library, in place
+	@scripts/build.sh dev
+
+demo: build  ## a small shop under pillion, with traffic, until Ctrl-C or DEMO_SECONDS
+	@exec $(BIN)/python docker/demo/demo.py $(if $(DEMO_SECONDS),--seconds $(DEMO_SECONDS))
+
+test: build lint  ## lint, C tests under sanitizers, Python matrix in short, everything else
+	@scripts/system.sh test fuzz
+	$(BIN)/python -m pytest
+
+lint: .venv/.ready  ## ruff, mypy --strict, clang-format
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	find native -name '*.[ch]' | xargs $(BIN)/clang-format --dry-run -Werror
+
+format: .venv/.ready  ## let ruff and clang-format do it
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+	find native -name '*.[ch]' | xargs $(BIN)/clang-format -i
+
+bench: build  ## the figures, next to the peers, into README.md (BENCH=--quick: in short, README untouched)
+	@$(BIN)/python -m tests.bench $(BENCH)
+
+fuzz: build  ## every fuzz target for FUZZ_SECONDS (15 minutes) in all
+	@scripts/system.sh fuzz
+	@$(BIN)/python scripts/fuzz.py --seconds $(FUZZ_SECONDS)
+
+test-pythons: build  ## build, inject and test on each CPython 3.8 to 3.13 that is here
+	@$(BIN)/python scripts/pythons.py --tests
+
+wheel: .venv/.ready  ## dist/pillion-*.whl
+	@$(BIN)/python -m pip wheel --disable-pip-version-check -q --no-deps -w dist .
+
+clean:  ## what was built
+	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache
+	find agent -name '*.so' -delete
+
+distclean: clean
+	rm -rf .venv
