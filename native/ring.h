@@ -81,6 +81,7 @@ void ring_flight_end(struct ring *ring, int32_t token); // tokens of another rin
 
 // What a cursor walks over: the mapping of this process, or a reader's private copy.
 struct ring_view {
+    const void *generations;    // Borrowed; of each slot, see ring_layout.h
     const uint8_t *segments;    // Borrowed
     uint32_t segment_count;     // that exist
     bool dead;                  // no writer left: skip what was never committed

@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: Apache-2.0
+// ring_file: making, growing and leaving a ring's memory. Space is reserved before it is mapped, because a store into a
+// full tmpfs is a SIGBUS in the application's thread; the whole maximum is mapped at once, so that growing moves
+// nothing. The owner's flock lives on in the mapping after the descriptor is closed: the kernel drops it at any death,
+// and neither a descriptor nor the lock reaches a fork's child (the mapping is MADV_DONTFORK). ring_create runs on an
+// application's thread; ring_grow on the sender's.
+#define _GNU_SOURCE
+#include "clock.h"
+#include "ring_layout.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#define TMPFS_MAGIC_NUMBER 0x01021994
+#define LIMIT_DEFAULT (16u << 20)
+#define PATH_ROOM 64u    // for "/.<pid>-<ticks>.<serial>.tmp"
+#define NAMES_TRIED 100u // a pid and its start time may have left rings before: exec
+
+static _Atomic uint32_t serials;
+
+// Field 22 of /proc/self/stat; the name in field 2 may hold anything, so counting begins after its last parenthesis.
+static uint64_t own_start_ticks(void) {
+    char text[1024];
+    int fd = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return 0;
+    ssize_t bytes = read(fd, text, sizeof text - 1);
+    close(fd);
+    text[bytes > 0 ? bytes : 0] = '\0';
+    char *at = strrchr(text, ')');
+    for (int field = 2; at != NULL && field < 22; field++)
+        at = strchr(at + 1, ' ');
+    return at != NULL ? strtoull(at + 1, NULL, 10) : 0;
+}
+
+static enum status reserve_space(int fd, uint64_t from, uint64_t bytes) {
+    int refused;
+    do
+        refused = fallocate(fd, 0, (off_t)from, (off_t)bytes);
+    while (refused != 0 && errno == EINTR);
+    if (refused == 0)
+        return STATUS_OK;
+    return errno == ENOSPC || errno == ENOMEM || errno == EDQUOT ? STATUS_NO_MEMORY
+           : errno == EOPNOTSUPP                                 ? STATUS_UNSUPPORTED
+                                                                 : STATUS_IO;
+}
+
+static uint64_t bytes_of(uint32_t segments) {
+    return RING_SEGMENTS_AT + (uint64_t)segments * RING_SEGMENT_BYTES;
+}
+
+static enum status map_private(struct ring *ring) {
+    void *memory =
+        mmap(NULL, ring->mapped_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED)
+        return STATUS_NO_MEMORY;
+    ring->file = memory;
+    return STATUS_OK;
+}
+
+// A file that has the space, the lock and a mapping, still under its temporary name.
+static enum status map_file(struct ring *ring, const char *temporary) {
+    enum status status = STATUS_IO;
+    struct statfs system = {0};
+    void *memory = MAP_FAILED;
+    int fd = open(temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return STATUS_IO;
+    if (fstatfs(fd, &system) != 0)
+        goto done;
+    if (system.f_type != TMPFS_MAGIC_NUMBER) {
+        status = STATUS_UNSUPPORTED;
+        goto done;
+    }
+    status = reserve_space(fd, 0, bytes_of(RING_SEGMENTS_FIRST));
+    if (status != STATUS_OK)
+        goto done;
+    status = STATUS_IO;
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0)
+        goto done;
+    memory = mmap(NULL, ring->mapped_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (memory == MAP_FAILED)
+        goto done;
+    ring->file = memory;
+    status = STATUS_OK;
+done:
+    if (status != STATUS_OK)
+        unlink(temporary);
+    close(fd);
+    return status;
+}
+
+// Gives the file its name, which must not replace an older ring: that one may hold records that nobody has read yet.
+static enum status publish(struct ring *ring, const char *temporary, size_t stem_bytes) {
+    char *tail = ring->path + stem_bytes;
+    for (unsigned n = 0; n < NAMES_TRIED; n++) {
+        if (n == 0)
+            snprintf(tail, PATH_ROOM / 2, ".ring");
+        else
+            snprintf(tail, PATH_ROOM / 2, ".%u.ring", n);
+        if (link(temporary, ring->path) == 0)
+            return STATUS_OK;
+        if (errno != EEXIST)
+            break;
+    }
+    return STATUS_IO;
+}
+
+static void fill(struct ring *ring, const struct ring_options *options, uint64_t start_ticks) {
+    struct ring_file *file = ring->file;
+    memcpy(file->magic, RING_MAGIC, sizeof file->magic);
+    file->layout = RING_LAYOUT;
+    file->segments_at = RING_SEGMENTS_AT;
+    file->segment_bytes = RING_SEGMENT_BYTES;
+    file->segments_max = ring->segments_max;
+    file->pid = (uint32_t)getpid();
+    file->start_ticks = start_ticks;
+    file->created_ns = clock_real_ns();
+    memcpy(file->instance_id, options->instance_id, sizeof file->instance_id);
+    file->resource_bytes = options->resource_bytes;
+    if (options->resource_bytes != 0)
+        memcpy((uint8_t *)file + RING_RESOURCE_AT, options->resource, options->resource_bytes);
+    atomic_store(&file->lease, (uint64_t)getpid());
+    atomic_store(&file->segment_count, RING_SEGMENTS_FIRST);
+    atomic_store(&file->free_slots, ((uint64_t)1 << RING_SEGMENTS_FIRST) - 2); // the tail stands in slot 0
+    ring->segments = (uint8_t *)file + RING_SEGMENTS_AT;
+    ring->view.segments = ring->segments;
+    ring->view.generations = file->generations;
+    ring->view.resource = (uint8_t *)file + RING_RESOURCE_AT;
+    ring->view.resource_bytes = options->resource_bytes;
+    ring_sync_strings(ring);
+}
+
+// Memory for the handle, with room for the path and its endings.
+static struct ring *new_handle(const struct ring_options *options) {
+    size_t path_bytes = options->directory != NULL ? strlen(options->directory) + PATH_ROOM : 1;
+    struct ring *ring = calloc(1, sizeof *ring + path_bytes);
+    if (ring == NULL)
+        return NULL;
+    uint64_t limit = options->limit_bytes != 0 ? options->limit_bytes : LIMIT_DEFAULT;
+    uint64_t segments = limit > RING_SEGMENTS_AT ? (limit - RING_SEGMENTS_AT) / RING_SEGMENT_BYTES : 0;
+    ring->segments_max = segments < RING_SEGMENTS_FIRST ? RING_SEGMENTS_FIRST
+                         : segments > RING_SEGMENTS_MAX ? RING_SEGMENTS_MAX
+                                                        : (uint32_t)segments;
+    ring->mapped_bytes = bytes_of(ring->segments_max);
+    ring->serial = atomic_fetch_add(&serials, 1) & 0x7fffffu;
+    ring->wake = options->wake;
+    ring->wake_self = options->wake_self;
+    return ring;
+}
+
+// The file, from nothing to its published name. The temporary name is gone in any case.
+static enum status make_shared(struct ring *ring, const struct ring_options *options, uint64_t ticks) {
+    size_t room = strlen(options->directory) + PATH_ROOM;
+    char *temporary = malloc(room);
+    if (temporary == NULL)
+        return STATUS_NO_MEMORY;
+    snprintf(temporary, room, "%s/.%d-%llu.%u.tmp", options->directory, getpid(), (unsigned long long)ticks,
+             ring->serial);
+    int stem = snprintf(ring->path, room, "%s/%d-%llu", options->directory, getpid(), (unsigned long long)ticks);
+    enum status status = map_file(ring, temporary);
+    if (status == STATUS_OK) {
+        madvise(ring->file, ring->mapped_bytes, MADV_DONTFORK);
+        ring->shared = true;
+        fill(ring, options, ticks);
+        status = publish(ring, temporary, (size_t)stem);
+        unlink(temporary);
+    }
+    free(temporary);
+    return status;
+}
+
+enum status ring_create(struct ring **out, const struct ring_options *options) {
+    *out = NULL;
+    if (options->resource_bytes > RING_RESOURCE_LIMIT)
+        return STATUS_TOO_LARGE;
+    struct ring *ring = new_handle(options);
+    if (ring == NULL)
+        return STATUS_NO_MEMORY;
+    uint64_t ticks = own_start_ticks();
+    enum status status;
+    if (options->directory != NULL) {
+        status = make_shared(ring, options, ticks);
+    } else if ((status = map_private(ring)) == STATUS_OK) {
+        madvise(ring->file, ring->mapped_bytes, MADV_DONTFORK);
+        fill(ring, options, ticks);
+    }
+    if (status != STATUS_OK) {
+        int saved = errno;
+        if (ring->file != NULL)
+            munmap(ring->file, ring->mapped_bytes);
+        free(ring);
+        errno = saved;
+        return status;
+    }
+    ring_adopt_counts(ring);
+    *out = ring;
+    return STATUS_OK;
+}
+
+bool ring_is_shared(const struct ring *ring) {
+    return ring->shared;
+}
+
+const char *ring_path(const struct ring *ring) {
+    return ring->path;
+}
+
+enum status ring_grow(struct ring *ring) {
+    uint32_t count = atomic_load_explicit(&ring->file->segment_count, memory_order_relaxed);
+    uint32_t more = ring->segments_max - count;
+    if (more > RING_SEGMENTS_STEP)
+        more = RING_SEGMENTS_STEP;
+    if (more == 0)
+        return STATUS_FULL;
+    if (ring->shared) {
+        int fd = open(ring->path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+        if (fd < 0)
+            return STATUS_IO;
+        enum status status = reserve_space(fd, bytes_of(count), (uint64_t)more * RING_SEGMENT_BYTES);
+        close(fd);
+        if (status != STATUS_OK)
+            return status;
+    }
+    uint64_t fresh = (((uint64_t)1 << more) - 1) << count;
+    atomic_store_explicit(&ring->file->segment_count, count + more, memory_order_release);
+    atomic_fetch_or_explicit(&ring->file->free_slots, fresh, memory_order_release);
+    ring_count(ring, RING_GROWN, more);
+    return STATUS_OK;
+}
+
+void ring_destroy(struct ring *ring) {
+    if (ring == NULL)
+        return;
+    if (ring->shared && !ring_pending(ring))
+        unlink(ring->path);
+    munmap(ring->file, ring->mapped_bytes);
+    free(ring);
+}
