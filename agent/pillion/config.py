@@ -286,9 +286,9 @@ def _limits(reader: _Reader) -> dict[str, int]:
 
 def _resource_attributes(reader: _Reader) -> dict[str, str]:
     name, value = reader.text("OTEL_RESOURCE_ATTRIBUTES")
-    found = pairs(value or "")
+    found = pairs(value or "") if len(value or "") <= 16_384 else None
     if found is None:
-        reader.problem(name, "not k=v,k=v with percent-encoding", "nothing of it")
+        reader.problem(name, "not k=v,k=v with percent-encoding in at most 16384 characters", "nothing of it")
         return {}
     return dict(found)
 
