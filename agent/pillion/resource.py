@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """resource: who this process is, as OpenTelemetry's resource attributes.
 
-`attributes` asks a `System` for what it cannot know, so that tests can give it any machine. Runs at start and again in a
+`attributes` asks a `System` for what it cannot know, so that tests can give it any machine. Runs at start and in a
 fork's child, for about half a millisecond: a few small files of /proc, no name service, no import.
 Command lines, working directory and environment are never read: they hold secrets.
 """

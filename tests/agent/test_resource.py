@@ -178,7 +178,7 @@ def test_instance_id_is_a_version_4_uuid_and_new_in_a_child() -> None:
         os.write(write_end, repr(sorted(of_child.items())).encode())
         os._exit(0)
     os.waitpid(child, 0)
-    seen = dict(ast.literal_eval(os.read(read_end, 65536)))
+    seen = dict(ast.literal_eval(os.read(read_end, 65536).decode()))
     assert seen["process.pid"] == child and seen["process.parent_pid"] == os.getpid()
     changed = {key for key in parent if parent[key] != seen[key]}
     assert changed - {"process.creation.time"} == {"service.instance.id", "process.pid", "process.parent_pid"}
@@ -205,7 +205,7 @@ def test_real_machine_tells_the_truth_and_no_secret() -> None:
         [sys.executable, "-c", code, "--password=hunter2"], env={"PYTHONPATH": agent, "TOKEN": "hunter2"}, stdout=-1
     )
     out, _ = process.communicate()
-    best, seen = ast.literal_eval(out)
+    best, seen = ast.literal_eval(out.decode())
     assert best < 0.002  # the best of 20, in CPU time
     assert seen["process.pid"] == process.pid and seen["process.parent_pid"] == os.getpid()
     started = datetime.datetime.fromisoformat(seen["process.creation.time"].replace("Z", "+00:00")).timestamp()
