@@ -30,10 +30,9 @@ enum ring_counter {
     RING_DROPPED_NO_RING = 5,   // ended before there was a ring, or after it
     RING_DROPPED_BAD = 6,       // could not be encoded
     RING_DROPPED_SHUTDOWN = 7,  // still there when the process ended in order and the ring was private
-    RING_UNSAMPLED = 8,         // ended without being recorded (not part of recorded)
-    RING_FLIGHTS = 9,           // entries made in the table of flights
-    RING_FLIGHTS_MISSED = 10,   // requests that found the table full
-    RING_GROWN = 11,            // segments added
+    RING_FLIGHTS = 8,           // entries made in the table of flights
+    RING_FLIGHTS_MISSED = 9,    // requests that found the table full
+    RING_GROWN = 10,            // segments added
     RING_COUNTERS = 16
 };
 const char *ring_counter_name(unsigned counter); // "recorded", …; NULL for unused ones

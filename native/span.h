@@ -62,35 +62,37 @@ enum span_item_tag {
     SPAN_ITEM_NAME = 2,       // text
     SPAN_ITEM_MESSAGE = 3,    // text of the status
     SPAN_ITEM_TRACESTATE = 4, // text
-    SPAN_ITEM_EVENT = 5,      // 8 bytes time_ns, then the name as text (or key_id)
-    SPAN_ITEM_LINK = 6,       // 16 + 8 bytes ids, 4 bytes flags, then tracestate as text
+    SPAN_ITEM_EVENT = 5,      // 8 bytes time_ns, 4 bytes dropped attributes, then the name as text (or key_id)
+    SPAN_ITEM_LINK = 6,       // 16 + 8 bytes ids, 4 flags, 4 dropped attributes, then tracestate as text
 };
 
 enum span_type { SPAN_STRING = 1, SPAN_BOOL = 2, SPAN_INT = 3, SPAN_DOUBLE = 4, SPAN_BYTES = 5, SPAN_ARRAY = 6 };
 
-// Always at a multiple of 4; `bytes` bytes follow, then padding to 4.
+// Always at a multiple of 4; `bytes` bytes follow, then padding to 4. A value is its text, or 8 bytes in the machine's
+// order (bool, int, double), or for SPAN_ARRAY a row of elements { uint32 type; uint32 bytes; value; padding to 4 }.
 struct span_item {
-    uint8_t tag;     // enum span_item_tag
-    uint8_t type;    // enum span_type, of an attribute
-    uint8_t owner;   // SPAN_ITEM_ATTRIBUTE: 0 the span, 1 the latest event or link
-    uint8_t inline_key; // 1: key_id is 0 and the bytes begin with uint32 length and the key's text
-    uint32_t key_id; // of an attribute's key or an event's name
+    uint8_t tag;        // enum span_item_tag
+    uint8_t type;       // enum span_type, of an attribute
+    uint8_t owner;      // SPAN_ITEM_ATTRIBUTE: 0 the span, 1 the latest event or link
+    uint8_t inline_key; // 1: key_id is 0; the bytes begin with uint32 length, the key's text, padding to 4
+    uint32_t key_id;    // of an attribute's key or an event's name
     uint32_t bytes;
 };
 _Static_assert(sizeof(struct span_item) == 12, "layout version 1");
 
 // Limits of OTEL_SPAN_*_LIMIT and OTEL_ATTRIBUTE_*_LIMIT. Set once at start.
 struct span_limits {
-    uint16_t attributes;        // a span; 128
-    uint16_t events;            // a span; 128
-    uint16_t links;             // a span; 128
-    uint16_t event_attributes;  // an event; 128
-    uint16_t link_attributes;   // a link; 128
-    uint32_t value_bytes;       // longest string value in bytes, cut at a character; UINT32_MAX: none
+    uint16_t attributes;       // a span; 128
+    uint16_t events;           // a span; 128
+    uint16_t links;            // a span; 128
+    uint16_t event_attributes; // an event; 128
+    uint16_t link_attributes;  // a link; 128
+    uint32_t value_bytes;      // longest string value in bytes, cut at a character; UINT32_MAX: none
 };
 extern struct span_limits span_limits;
 
 #define SPAN_SMALL_BYTES 640
+#define SPAN_NONE UINT32_MAX
 
 struct span {
     struct span_record head;
@@ -98,7 +100,8 @@ struct span {
     uint8_t *items;          // == small, or Owned (malloc)
     uint32_t items_bytes;    // used
     uint32_t items_capacity; // of `items`
-    uint32_t owner_count;    // attributes of the latest event or link
+    uint32_t last_at;        // offset of the latest event or link in `items`, SPAN_NONE: none, or it was dropped
+    uint32_t last_count;     // attributes of the latest event or link
     int32_t flight;          // slot in the table of requests in flight, -1: none
     bool recording;          // false: context only, everything below is a no-op
     uint8_t small[SPAN_SMALL_BYTES] __attribute__((aligned(8)));
