@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+// Composition: the address chooses a page, the page is loaded when first wanted, the live stream refreshes what is shown.
+// A page is a module with mount(main) → {show(route), refresh(), close()}; show and refresh may throw an ApiError.
+
+import { h, replace } from "./dom.js";
+import * as keys from "./keys.js";
+import * as live from "./live.js";
+import { go, link, onRoute, range, route } from "./router.js";
+
+const PAGES = {
+  services: () => import("./pages/services.js"),
+  traces: () => import("./pages/traces.js"),
+  trace: () => import("./pages/trace.js"),
+  processes: () => import("./pages/processes.js"),
+  health: () => import("./pages/health.js"),
+};
+const NAV_OF = { trace: "traces" };
+
+const main = document.getElementById("main");
+const notice = h("div", { class: "notice", role: "alert", hidden: true });
+main.before(notice);
+let current = { name: null, page: null };
+
+async function open(to) {
+  const name = Object.hasOwn(PAGES, to.page) ? to.page : "services";
+  markNavigation(NAV_OF[name] ?? name, to);
+  if (current.name !== name) {
+    const mine = (current = { name, page: null });
+    const module = await PAGES[name]();
+    if (current !== mine) return; // somebody clicked on while it loaded
+    close();
+    main.className = `page-${name}`;
+    mine.page = shown = module.mount(replace(main));
+  }
+  await attempt(() => current.page?.show(route()));
+}
+
+let shown = null;
+
+function close() {
+  keys.unbindAll();
+  shown?.close?.();
+  shown = null;
+}
+
+async function attempt(work) {
+  try {
+    await work();
+    notice.hidden = true;
+  } catch (error) {
+    notice.textContent = error.message;
+    notice.hidden = false;
+    if (!error.status && error.name !== "ApiError" && error.constructor.name !== "ApiError") throw error;
+  }
+}
+
+/** Times travel with the reader: the range of this page is the range of the next. */
+function markNavigation(name, { params }) {
+  const titles = { services: "Services", traces: "Traces", processes: "Processes", health: "Health" };
+  document.title = `${titles[name]} · pillion`;
+  for (const anchor of document.querySelectorAll("#nav a")) {
+    const page = anchor.textContent.trim().toLowerCase();
+    anchor.href = link(page, "", page === "services" || page === "traces" ? range(params) : {});
+    if (page === name) anchor.setAttribute("aria-current", "page");
+    else anchor.removeAttribute("aria-current");
+  }
+}
+
+function showStatus(status) {
+  const element = document.getElementById("live");
+  element.dataset.status = status;
+  element.textContent = status;
+  element.title = { live: "New data appears by itself", connecting: "Connecting to the collector", offline: "No connection to the collector: what you see may be old" }[status];
+}
+
+document.getElementById("help").addEventListener("click", keys.showMap);
+document.getElementById("skip").addEventListener("click", (event) => {
+  event.preventDefault(); // the hash belongs to the router
+  main.focus();
+});
+keys.start({
+  "?": keys.showMap,
+  T: () => document.dispatchEvent(new Event("nexttheme")),
+  "g s": () => go(link("services", "", range(route().params))),
+  "g t": () => go(link("traces", "", range(route().params))),
+  "g p": () => go(link("processes")),
+  "g h": () => go(link("health")),
+  "/": () => document.querySelector("input[type=search]")?.focus() ?? go(link("traces", "", range(route().params))),
+  j: () => document.querySelector("tbody tr[tabindex='0'], [role=tree]")?.focus(),
+});
+onRoute(open);
+await open(route());
+live.start(() => attempt(() => current.page?.refresh()), showStatus);

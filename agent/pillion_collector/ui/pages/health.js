@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// Pillion's own ledger: recorded = stored + dropped (by reason) + in flight, process by process, and the collector's part.
+
+import { get, latest } from "../api.js";
+import { h, replace } from "../dom.js";
+import { bytes, count, duration } from "../format.js";
+import { empty, panel, service } from "../parts.js";
+import { link } from "../router.js";
+import { createTable } from "../table.js";
+import { line } from "../text.js";
+
+export function mount(main) {
+  const load = latest();
+  const verdict = h("p", { class: "summary", role: "status" });
+  const facts = h("dl", { class: "facts" });
+  const refused = h("div");
+  const table = ledger();
+  const none = empty("No instrumented process has reported yet.");
+  main.append(h("div", { class: "head" }, h("h1", null, "Health of pillion"), verdict),
+    panel("Collector", {}, facts, refused), panel("Ledger of each process", {}, h("div", { class: "scroll" }, table.element), none));
+
+  async function refresh() {
+    const answer = await load((signal) => get("stats", {}, signal));
+    if (!answer) return;
+    const { collector, processes } = answer;
+    const lost = processes.reduce((sum, row) => sum + total(row.dropped), 0) + total(collector.refused);
+    verdict.textContent = lost ? `${count(lost)} spans dropped or refused, all counted below` : "Nothing dropped, nothing refused";
+    replace(facts, figures(collector));
+    replace(refused, reasons(collector.refused));
+    none.hidden = processes.length > 0;
+    table.element.hidden = !processes.length;
+    table.update(processes);
+  }
+  return { show: refresh, refresh };
+}
+
+const total = (reasons) => Object.values(reasons ?? {}).reduce((sum, number) => sum + Number(number), 0);
+
+function figures(collector) {
+  const values = [
+    ["Received", count(collector.received), collector.received], ["Stored", count(collector.stored), collector.stored],
+    ["Refused", count(total(collector.refused)), total(collector.refused)], ["Waiting", count(collector.queue), collector.queue],
+    ["On disk", bytes(collector.store_bytes), `${collector.store_bytes} bytes`], ["Up for", duration(Number(collector.uptime_s) * 1e9), ""], ["Version", line(collector.version, 30), ""],
+  ];
+  return values.map(([name, text, exact]) => h("div", null, h("dt", null, name), h("dd", { class: "figure", title: String(exact ?? "") }, text)));
+}
+
+function reasons(dropped) {
+  const entries = Object.entries(dropped ?? {}).filter(([, number]) => Number(number));
+  if (!entries.length) return null;
+  return h("p", { class: "refused-list" }, "Refused: ", entries.map(([reason, number], index) => `${index ? ", " : ""}${line(reason, 60)} ${count(number)}`));
+}
+
+function ledger() {
+  const number = (key, title, hint, extra = "") => ({ key, title, hint, class: `num ${extra}`, cell: (row) => h("span", { title: String(row[key] ?? "") }, count(row[key])) });
+  const columns = [
+    { key: "service", title: "Process", class: "main", cell: (row) => h("a", { href: link("processes", row.id), tabindex: -1 }, service(row.service), h("span", { class: "faint after" }, row.pid)) },
+    number("recorded", "Recorded", "Spans that ended in the process"),
+    number("sent", "Sent", "Acknowledged by the collector", "wide-s"),
+    number("stored", "Stored", "Committed to the store"),
+    number("in_flight", "In flight", "Recorded, not yet acknowledged", "wide-s"),
+    { key: "dropped", title: "Dropped", class: "num", cell: droppedCell },
+    { key: "balance", title: "Balance", class: "num wide-s", hint: "recorded − stored − dropped − in flight", cell: balanceCell },
+  ];
+  return createTable({ label: "Ledger", columns, rowKey: (row) => row.id, rowHref: (row) => link("processes", row.id) });
+}
+
+function droppedCell(row) {
+  const entries = Object.entries(row.dropped ?? {}).filter(([, number]) => Number(number));
+  if (!entries.length) return h("span", { class: "faint" }, "0");
+  return h("span", { class: "error" }, entries.map(([reason, number], index) => `${index ? ", " : ""}${count(number)} ${line(reason, 40).replaceAll("_", " ")}`));
+}
+
+function balanceCell(row) {
+  if ([row.recorded, row.stored, row.in_flight].some((value) => value === null || value === undefined)) return "–";
+  const rest = row.recorded - row.stored - total(row.dropped) - row.in_flight;
+  return rest === 0 ? h("span", { class: "faint" }, "even") : h("span", { class: "error", title: `${rest} unexplained` }, count(rest));
+}

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// One process: what it is, whether it is instrumented, how it ended, and a chart for each of its metrics.
+
+import { get, latest } from "../api.js";
+import { createChart } from "../chart.js";
+import { h, replace } from "../dom.js";
+import { count } from "../format.js";
+import { toCharts } from "../metrics.js";
+import { empty, time } from "../parts.js";
+import { link } from "../router.js";
+import { line } from "../text.js";
+import { decisionCell, stateCell } from "./processes.js";
+
+export function createProcess() {
+  const load = latest();
+  const facts = h("dl", { class: "facts" });
+  const charts = h("div", { class: "charts" });
+  const none = empty("No measurements yet: they come every few seconds.");
+  const title = h("h2");
+  const element = h("section", { class: "panel", "aria-label": "Chosen process", hidden: true },
+    h("header", null, title, h("div", { class: "tools" }, h("a", { href: link("processes") }, "Close"))), facts, charts, none);
+  const drawn = new Map();
+
+  function clear() {
+    for (const chart of drawn.values()) chart.close();
+    drawn.clear();
+    charts.replaceChildren();
+  }
+
+  let shown = "";
+  async function show(row, id) {
+    element.hidden = !id;
+    if (!id) return clear();
+    if (shown !== id) clear();
+    shown = id;
+    title.textContent = row ? `${line(row.service || row.command, 60)} · ${row.pid}` : `${line(id, 40)} is not known`;
+    replace(facts, row ? factsOf(row) : null);
+    const answer = row && (await load((signal) => get(`processes/${encodeURIComponent(id)}/metrics`, {}, signal)));
+    if (answer || !row) draw(answer ? toCharts(answer.metrics) : []);
+  }
+
+  function draw(found) {
+    const filled = found.filter((data) => data.series.some((one) => one.points.length));
+    none.hidden = filled.length > 0;
+    for (const data of filled) {
+      if (drawn.has(data.name)) drawn.get(data.name).update(data);
+      else {
+        drawn.set(data.name, createChart(data));
+        charts.append(drawn.get(data.name).element);
+      }
+    }
+  }
+  return { element, show, close: clear };
+}
+
+function factsOf(row) {
+  const facts = [
+    ["Command", line(row.command, 60)], ["Python", line(row.python || "unknown", 30)], ["Started", time(row.started_ns, "s")], ["State", stateCell(row)],
+    ["Instrumented", decisionCell(row)], ["Parent", row.parent_pid ?? "unknown"], ["Spans", row.service ? h("a", { href: link("traces", "", { service: row.service }) }, count(row.spans)) : count(row.spans)],
+    ["Instance", h("span", { class: "mono" }, line(row.instance || "–", 40))],
+  ];
+  return facts.map(([name, value]) => h("div", null, h("dt", null, name), h("dd", null, value)));
+}

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+// The node's Python processes: service by service, children below their parents, instrumented or why not, how they ended.
+// One of them chosen (#/processes/<id>) shows its charts above the list.
+
+import { get, latest } from "../api.js";
+import { h } from "../dom.js";
+import { bytes, count, ending, percent } from "../format.js";
+import { empty, panel, service, time } from "../parts.js";
+import { link, route } from "../router.js";
+import { createTable } from "../table.js";
+import { line } from "../text.js";
+import { createProcess } from "./process.js";
+import { isInstrumented } from "./strip_processes.js";
+
+export function mount(main) {
+  const load = latest();
+  const summary = h("p", { class: "summary" });
+  const table = processTable();
+  const one = createProcess();
+  const none = empty("No Python process of this node is known yet. Start one with ", h("code", null, "pillion run -- python app.py"));
+  none.hidden = true;
+  main.append(h("div", { class: "head" }, h("h1", null, "Processes"), summary), one.element, panel(null, { label: "Processes" }, h("div", { class: "scroll" }, table.element), none));
+
+  async function refresh() {
+    const answer = await load((signal) => get("processes", {}, signal));
+    if (!answer) return;
+    const rows = arrange(answer.processes);
+    const { part } = route();
+    summary.textContent = summarise(rows);
+    none.hidden = rows.length > 0;
+    table.element.hidden = rows.length === 0;
+    for (const row of rows) row.chosen = row.id === part;
+    table.update(rows);
+    for (const tr of table.element.tBodies[0].rows) tr.setAttribute("aria-selected", String(tr.dataset.href === link("processes", part)));
+    await one.show(rows.find((row) => row.id === part) ?? null, part);
+  }
+  return { show: refresh, refresh, close: one.close };
+}
+
+function summarise(rows) {
+  const alive = rows.filter((row) => row.alive);
+  const traced = alive.filter(isInstrumented).length;
+  return `${alive.length} running, ${traced} instrumented · ${rows.length - alive.length} ended`;
+}
+
+/** Alive before ended, by service, each child right below its parent. */
+function arrange(processes) {
+  const text = (row) => `${row.service ? 0 : 1} ${row.service ?? row.command}`;
+  const order = (a, b) => b.alive - a.alive || text(a).localeCompare(text(b)) || a.pid - b.pid;
+  const byPid = new Map(processes.filter((row) => row.alive).map((row) => [row.pid, row]));
+  const children = new Map();
+  const roots = [];
+  for (const row of [...processes].sort(order)) {
+    const parent = byPid.get(row.parent_pid);
+    if (!row.alive || !parent || parent === row || parent.service !== row.service) roots.push(row);
+    else children.set(parent, [...(children.get(parent) ?? []), row]);
+  }
+  const rows = [];
+  const pending = roots.reverse().map((row) => [row, 0]);
+  while (pending.length) {
+    const [row, depth] = pending.pop();
+    rows.push(Object.assign(row, { depth }));
+    for (const child of (children.get(row) ?? []).reverse()) pending.push([child, depth + 1]);
+  }
+  return rows;
+}
+
+function processTable() {
+  const columns = [
+    { key: "service", title: "Service", class: "main", cell: nameCell },
+    { key: "pid", title: "PID", class: "num", cell: (row) => row.pid },
+    { key: "command", title: "Command", class: "wide-m", cell: (row) => [h("bdi", null, line(row.command, 40)), row.python ? h("span", { class: "faint" }, ` ${line(row.python, 20)}`) : null] },
+    { key: "cpu", title: "CPU", class: "num", hint: "Of one core", cell: (row) => (row.alive ? percent(row.cpu) : "–") },
+    { key: "memory", title: "Memory", class: "num", cell: (row) => (row.alive ? bytes(row.memory_bytes) : "–") },
+    { key: "threads", title: "Threads", class: "num wide-s", cell: (row) => (row.alive ? count(row.threads) : "–") },
+    { key: "fds", title: "Files", class: "num wide-m", hint: "Open file descriptors", cell: (row) => (row.alive ? count(row.fds) : "–") },
+    { key: "spans", title: "Spans", class: "num wide-s", cell: (row) => count(row.spans) },
+    { key: "decision", title: "Instrumented", class: "reason wide-s", cell: decisionCell },
+    { key: "state", title: "State", class: "wide-s", cell: stateCell },
+    { key: "started", title: "Started", class: "num wide-l", cell: (row) => time(row.started_ns, "s") },
+  ];
+  return createTable({ label: "Processes", columns, rowKey: (row) => row.id, rowHref: (row) => link("processes", row.id) });
+}
+
+function nameCell(row) {
+  const name = row.service ? service(row.service) : h("span", { class: "service" }, h("i", { class: "dot none", "aria-hidden": "true" }), h("bdi", { class: "faint" }, line(row.command, 40)));
+  return h("a", { href: link("processes", row.id), tabindex: -1, class: row.depth ? "child" : null, style: row.depth ? { "margin-left": `${Math.min(row.depth, 6) * 14 - 14}px` } : {} }, name);
+}
+
+export function decisionCell(row) {
+  if (isInstrumented(row)) return "yes";
+  return h("bdi", { class: "faint", title: line(row.reason, 400) }, row.reason ? `no: ${line(row.reason, 120)}` : "no");
+}
+
+export function stateCell(row) {
+  const bad = !row.alive && (row.exit?.signal !== undefined || (row.exit?.code ?? 0) !== 0);
+  return h("span", { class: bad ? "error" : row.alive ? null : "faint" }, ending(row), row.ended_ns ? [" ", time(row.ended_ns, "s")] : null);
+}
