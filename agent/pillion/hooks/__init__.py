@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""hooks: the one table of what is hooked. One library, one file; a name is written here and nowhere else.
+
+`name` is what OTEL_PYTHON_DISABLED_INSTRUMENTATIONS calls it and the end of its scope `pillion.<name>`; `modules` are
+the modules that its targets lie in: when one of them is imported, `pillion.hooks.<file>` is loaded.
+"""
+
+from __future__ import annotations
+
+
+class Hook:
+    """One row."""
+
+    __slots__ = ("file", "modules", "name")
+
+    def __init__(self, name: str, modules: tuple[str, ...], file: str) -> None:
+        self.name = name
+        self.modules = modules
+        self.file = file
+
+    def __repr__(self) -> str:
+        return f"Hook({self.name!r}, {self.modules!r}, {self.file!r})"
+
+
+HOOKS: tuple[Hook, ...] = (
+    Hook("flask", ("flask.app",), "flask"),
+    Hook("wsgi", ("wsgiref.simple_server", "gunicorn.app.base", "werkzeug.serving"), "wsgi"),
+    Hook("urllib3", ("urllib3.connectionpool",), "urllib3"),
+    Hook("http_client", ("http.client",), "http_client"),
+    Hook("sqlite3", ("sqlite3",), "sqlite3"),
+    Hook(
+        "sqlalchemy",
+        (
+            "sqlalchemy.engine.default",
+            "sqlalchemy.dialects.postgresql.psycopg2",
+            "sqlalchemy.dialects.mysql.mysqldb",
+            "sqlalchemy.dialects.mssql.pyodbc",
+            "sqlalchemy.dialects.oracle.cx_oracle",
+        ),
+        "sqlalchemy",
+    ),
+    Hook("jinja2", ("jinja2.environment",), "jinja2"),
+    Hook("logging", ("logging",), "logging"),
+)

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+"""jinja2: one INTERNAL span for each template that is rendered, streamed ones until their stream ends.
+
+Includes and parents are part of the template that was asked for.
+"""
+
+from __future__ import annotations
+
+from pillion.patch import INTERNAL, Call, Target
+
+
+def describe(call: Call) -> tuple[str, dict[str, object]]:
+    name = call.args[0].name
+    if not isinstance(name, str):  # made from a string
+        return "render template", {}
+    return f"render {name}", {"pillion.template.name": name}
+
+
+def describe_sync(call: Call) -> tuple[str, dict[str, object]] | None:
+    """In an asynchronous environment these two run the asynchronous ones, which have the span."""
+    return None if call.args[0].environment.is_async else describe(call)
+
+
+TARGETS = {
+    "jinja2.environment:Template.render": Target(INTERNAL, describe_sync),
+    "jinja2.environment:Template.generate": Target(INTERNAL, describe_sync),
+    "jinja2.environment:Template.render_async": Target(INTERNAL, describe, optional=True),
+    "jinja2.environment:Template.generate_async": Target(INTERNAL, describe, optional=True),
+}

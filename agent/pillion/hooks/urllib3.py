@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: Apache-2.0
+"""urllib3: one CLIENT span for each physical request, so also for requests, botocore and others built on it.
+
+Retries and redirects are requests of their own. A span ends when the response's headers have been read; connecting and
+TLS are part of it. The context travels with http_client.py, where the bytes leave.
+"""
+
+from __future__ import annotations
+
+from pillion import http
+from pillion.patch import CLIENT, Call, Target
+
+
+def describe(call: Call) -> tuple[str, dict[str, object]] | None:
+    pool = call.args[0]
+    described = http.client_request(call.get(2, "method"), pool.scheme, pool.host, pool.port, call.get(3, "url"))
+    history = getattr(call.get(6, "retries"), "history", None)
+    if described is not None and isinstance(history, tuple) and history:
+        described[1]["http.request.resend_count"] = len(history)
+    return described
+
+
+def conclude(call: Call, response: object) -> dict[str, object]:
+    return http.client_response(response)
+
+
+TARGETS = {"urllib3.connectionpool:HTTPConnectionPool._make_request": Target(CLIENT, describe, conclude, family="http")}

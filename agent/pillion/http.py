@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""http: the conventions about requests that every HTTP hook shares: method, URL without secrets, host and port.
+
+Pure functions on text, called in the application's thread before and after each request. Nothing here raises on odd
+input: a URL is parsed for the span only, the library parses it for itself.
+"""
+
+from __future__ import annotations
+
+import os
+
+from pillion import config
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Callable
+
+METHODS = frozenset("GET HEAD POST PUT DELETE CONNECT OPTIONS TRACE PATCH QUERY".split())
+DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
+
+# Values of these keys of a query string are signatures or keys (http-spans.md); matched with their case.
+SECRET_KEYS = frozenset(
+    "X-Amz-Signature X-Amz-Credential X-Amz-Security-Token AWSAccessKeyId Signature sig X-Goog-Signature".split()
+)
+CLIENTS = ("requests", "urllib3", "urllib", "http_client")
+VERSIONS = {9: "0.9", 10: "1.0", 11: "1.1", 20: "2", 30: "3"}  # of http.client and urllib3
+
+
+def known_methods(text: str | None) -> frozenset[str]:
+    """`OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS` replaces the list, as a whole."""
+    return frozenset(word.strip() for word in text.split(",") if word.strip()) if text else METHODS
+
+
+_known = known_methods(os.environ.get("OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS"))
+_settings = config.read(os.environ)[0]
+_capture_query = _settings.capture_query
+
+
+def url_filter(libraries: tuple[str, ...]) -> Callable[[str], bool] | None:
+    """Is a URL to be left alone? A library's own list wins over the one for all."""
+    lists = _settings.excluded_urls
+    own = [pattern for library in libraries for pattern in lists.get(library, ())]
+    return config.url_filter(own or lists.get("", ()))[0]
+
+
+_excluded = url_filter(CLIENTS)
+
+
+def redact_query(query: str) -> str:
+    """The query string with the values of keys and signatures replaced; order and everything else stay."""
+    if "=" not in query:
+        return query
+    parts = query.split("&")
+    for at, part in enumerate(parts):
+        key, equals, value = part.partition("=")
+        if value and key in SECRET_KEYS:
+            parts[at] = key + equals + "REDACTED"
+    return "&".join(parts)
+
+
+def redact_url(url: str, capture_query: bool = True) -> str:
+    """Without credentials, without fragment, and with the query redacted or left out."""
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        scheme, rest = "", url
+    rest = rest.partition("#")[0]
+    path, question, query = rest.partition("?")
+    authority, slash, path = path.partition("/")
+    if separator and "@" in authority:
+        authority = "REDACTED:REDACTED@" + authority.rpartition("@")[2]
+    kept = question + redact_query(query) if capture_query and query else ""
+    return scheme + separator + authority + slash + path + kept
+
+
+def host_port(authority: str) -> tuple[str, int | None]:
+    """`host`, `host:port`, `[v6]:port` or `v6` into its parts; credentials are passed over."""
+    authority = authority.rpartition("@")[2]
+    if authority.startswith("["):
+        host, _, rest = authority[1:].partition("]")
+        port = rest[1:] if rest.startswith(":") else ""
+    elif authority.count(":") == 1:
+        host, _, port = authority.partition(":")
+    else:
+        host, port = authority, ""
+    digits = port.isascii() and port.isdigit() and len(port) <= 5
+    return host, int(port) if digits and 0 < int(port) < 65536 else None
+
+
+def method_of(method: object) -> tuple[str, str | None]:
+    """The method as the conventions know it, and the one that was sent where that is another."""
+    if isinstance(method, bytes):
+        method = method.decode("latin-1")
+    if not isinstance(method, str):
+        return "_OTHER", None
+    if method in _known:
+        return method, None
+    upper = method.upper()
+    return (upper if upper in _known else "_OTHER"), method
+
+
+def client_request(
+    method: object, scheme: str, host: object, port: object, target: object
+) -> tuple[str, dict[str, object]] | None:
+    """Name and attributes of one physical request; None: its URL is excluded.
+
+    `target` is what stands in the request line: a path, or a whole URL when a proxy is asked."""
+    target = target.decode("latin-1") if isinstance(target, bytes) else str(target)
+    head, separator, rest = target.partition("://")
+    if separator and head.isalnum() and not target.startswith("/"):
+        scheme, url = head.lower(), target
+        host, port = host_port(rest.partition("/")[0].partition("?")[0])
+    else:
+        shown = f"[{host}]" if ":" in str(host) else str(host)
+        given = "" if port is None or port == DEFAULT_PORTS.get(scheme) else f":{port}"
+        url = f"{scheme}://{shown}{given}{target if target.startswith('/') else '/' + target}"
+    if _excluded is not None and _excluded(url):
+        return None
+    known, original = method_of(method)
+    attributes: dict[str, object] = {
+        "http.request.method": known,
+        "url.full": redact_url(url, _capture_query),
+        "server.address": str(host),
+    }
+    number = port if isinstance(port, int) else DEFAULT_PORTS.get(scheme)
+    if number is not None:
+        attributes["server.port"] = number
+    if original is not None:
+        attributes["http.request.method_original"] = original
+    return ("HTTP" if known == "_OTHER" else known), attributes
+
+
+def client_response(response: object) -> dict[str, object]:
+    """Status and version of a response of http.client or urllib3; 4xx and 5xx are errors of a client's span."""
+    attributes: dict[str, object] = {}
+    status = getattr(response, "status", None)
+    if isinstance(status, int):
+        attributes["http.response.status_code"] = int(status)
+        if status >= 400:
+            attributes["error.type"] = str(int(status))
+    version = VERSIONS.get(getattr(response, "version", 0) or 0)
+    if version:
+        attributes["network.protocol.version"] = version
+    return attributes
