@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""boot: the one file that CPython finds by PYTHONPATH. Starts pillion, then runs the sitecustomize of the application.
+
+Parses under every Python there is, since it may be found by any. Catches BaseException: a SystemExit that left this file
+would end the interpreter. Prints nothing. What was decided, and why, is written where `pillion why` finds it.
+"""
+
+import os
+import sys
+
+
+def _leave_path(here):
+    """Takes this folder off sys.path, however it was spelled there."""
+    kept = []
+    for entry in sys.path:
+        try:
+            ours = os.path.abspath(entry) == here
+        except BaseException:  # not a str: somebody else's business
+            ours = False
+        if not ours:
+            kept.append(entry)
+    sys.path[:] = kept
+
+
+def _start(here):
+    if not (3, 8) <= sys.version_info[:2] <= (3, 15) or sys.implementation.name != "cpython":
+        return
+    home = os.path.dirname(os.path.dirname(here))
+    sys.path.insert(0, home)
+    try:
+        from pillion import start
+    finally:
+        sys.path.remove(home)
+    start.boot()
+
+
+def _run_next(ours):
+    """The sitecustomize that the application would have had; its errors are CPython's to show."""
+    sys.modules.pop("sitecustomize", None)
+    try:
+        import sitecustomize  # noqa: F401
+    except ImportError as error:
+        if getattr(error, "name", "sitecustomize") != "sitecustomize":
+            raise
+    finally:
+        sys.modules.setdefault("sitecustomize", ours)
+
+
+_ours = sys.modules["sitecustomize"]
+_here = os.path.dirname(os.path.abspath(__file__))
+try:
+    _leave_path(_here)
+    _start(_here)
+except BaseException:
+    pass
+_run_next(_ours)

@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: Apache-2.0
+"""patch: the engine. Hooks describe calls; this wraps, watches imports, and can undo itself.
+
+A library is wrapped when it's imported, or at once where it was imported before us. Functions and methods get a C wrapper
+(native/module_wrap.c), coroutines and generators one from patch_async.py. Nothing here raises into the application: a
+hook that fails to apply is reported and the library stays as it is.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from pillion import guard
+from pillion._native import Call, Span, Wrapper, begin, current, set_type_attribute
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
+    from typing import Any, Callable, Iterable, Mapping, Sequence
+
+    from pillion.hooks import Hook
+
+__all__ = ["CLIENT", "CONSUMER", "INTERNAL", "OBSERVE", "PRODUCER", "REPLACE", "SERVER", "WSGI", "Call", "Target"]
+
+INTERNAL, SERVER, CLIENT, PRODUCER, CONSUMER = 1, 2, 3, 4, 5  # a span of this kind around each call
+OBSERVE, REPLACE, WSGI = 10, 11, 12  # no span · conclude's value instead of the result · a WSGI callable
+FAMILIES = {None: 0, "http": 1, "db": 2}  # inside a span of its family a call makes no second one
+
+
+class Target:
+    """What is done around one function: the kind, and the hook's three pure functions.
+
+    describe(call) -> name | (name, attributes) | None, conclude(call, result) -> attributes | None and
+    failed(call, exception) -> attributes | None. `optional`: may be missing in some versions of the library.
+    """
+
+    __slots__ = ("conclude", "describe", "failed", "family", "kind", "optional")
+
+    def __init__(
+        self,
+        kind: int,
+        describe: Callable[[Call], Any] | None = None,
+        conclude: Callable[[Call, Any], Any] | None = None,
+        failed: Callable[[Call, BaseException], Any] | None = None,
+        family: str | None = None,
+        optional: bool = False,
+    ) -> None:
+        self.kind = kind
+        self.describe = describe
+        self.conclude = conclude
+        self.failed = failed
+        self.family = FAMILIES[family]
+        self.optional = optional
+
+
+def open_span(scope: str, name: str, kind: int, attributes: Mapping[str, Any] | None, family: str | None) -> Span | None:
+    """A span for a call that spreads over several functions: begun, not current. None: there's one of its family."""
+    parent = current()
+    if isinstance(parent, Span) and not parent.ended:
+        if not parent.recording or (family is not None and parent.family == FAMILIES[family]):
+            return None
+    span = begin(name, kind, scope)
+    if attributes:
+        span.set_many(attributes)
+    return span
+
+
+class Change:
+    """One attribute of a library that was replaced."""
+
+    __slots__ = ("inherited", "name", "original", "owner", "replacement", "wrapper")
+
+    def __init__(self, owner: Any, name: str, original: Any, inherited: bool, replacement: Any, wrapper: Any) -> None:
+        self.owner = owner
+        self.name = name
+        self.original = original
+        self.inherited = inherited
+        self.replacement = replacement
+        self.wrapper = wrapper
+
+    def undo(self) -> None:
+        """Puts the original back, unless somebody else wrapped it meanwhile: then ours lets calls through."""
+        try:
+            self.wrapper.pillion_disabled = True
+        except AttributeError:
+            pass
+        if vars(self.owner).get(self.name) is not self.replacement:
+            return
+        if self.inherited:
+            delattr(self.owner, self.name)
+        else:
+            _assign(self.owner, self.name, self.original)
+
+
+def _assign(owner: Any, name: str, value: object) -> None:
+    try:
+        setattr(owner, name, value)
+    except TypeError:  # a type that Python code may not change
+        set_type_attribute(owner, name, value)
+
+
+def _find(owner: Any, name: str) -> tuple[Any, bool]:
+    """The attribute as it lies in the dictionary, and whether it's a base class's."""
+    if not isinstance(owner, type):
+        return getattr(owner, name), False
+    for base in owner.__mro__:
+        if name in vars(base):
+            return vars(base)[name], base is not owner
+    raise AttributeError(name)
+
+
+def wrap(original: Any, target: Target, scope: str) -> Any:
+    """A callable that stands in for `original`; static and class methods keep their kind."""
+    if isinstance(original, (staticmethod, classmethod)):
+        inner = wrap(original.__func__, target, scope)
+        return type(original)(inner)
+    flags = getattr(getattr(original, "__code__", None), "co_flags", 0)
+    if flags & 0x2A0 and target.kind < OBSERVE:  # generator, coroutine, async generator
+        from pillion import patch_async
+
+        return patch_async.wrap(original, target, scope, flags)
+    binds = hasattr(type(original), "__get__")
+    return Wrapper(
+        original, target.kind, scope, target.describe, target.conclude, target.failed, target.family, binds
+    )
+
+
+def apply(module: ModuleType, qualname: str, target: Target, scope: str) -> Change | None:
+    """Wraps one target. None: it's not there, or wrapped already. Raises what the library raises."""
+    owner: Any = module
+    *path, name = qualname.split(".")
+    try:
+        for part in path:
+            owner = getattr(owner, part)
+        original, inherited = _find(owner, name)
+    except AttributeError:
+        if not target.optional:
+            guard.notes.append(f"{module.__name__}:{qualname} is missing in this version")
+        return None
+    if isinstance(getattr(original, "__func__", original), Wrapper):
+        return None
+    replacement = wrap(original, target, scope)
+    wrapper = getattr(replacement, "__func__", replacement)
+    _assign(owner, name, replacement)
+    return Change(owner, name, original, inherited, replacement, wrapper)
+
+
+class Engine:
+    """All hooks of one process: a finder on sys.meta_path that finds nothing itself but sees what is imported."""
+
+    def __init__(self, hooks: Iterable[Hook], disabled: Sequence[str] = ()) -> None:
+        self.by_module: dict[str, list[Hook]] = {}
+        self.changes: list[Change] = []
+        self.applied: dict[str, list[str]] = {}  # hook name -> modules it was applied to
+        self.searching: set[str] = set()
+        if "*" in disabled:
+            return
+        for hook in hooks:
+            if hook.name not in disabled:
+                for module in hook.modules:
+                    self.by_module.setdefault(module, []).append(hook)
+
+    def install(self) -> None:
+        """Watches imports from now on, and wraps what has been imported before."""
+        sys.meta_path.insert(0, self)  # type: ignore[arg-type]
+        for name in list(self.by_module):
+            if name in sys.modules:
+                self.imported(name)
+
+    def undo(self) -> None:
+        """Everything is as the libraries made it."""
+        if self in sys.meta_path:
+            sys.meta_path.remove(self)  # type: ignore[arg-type]
+        for change in reversed(self.changes):
+            try:
+                change.undo()
+            except Exception as error:
+                guard.report(f"undo {change.name}", error)
+        self.changes.clear()
+        self.applied.clear()
+
+    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        """Importlib's question. The answer is the other finders'; for a watched module its loader tells us when."""
+        if fullname not in self.by_module or fullname in self.searching:
+            return None
+        self.searching.add(fullname)
+        try:
+            for finder in sys.meta_path:
+                find = getattr(finder, "find_spec", None)
+                spec: ModuleSpec | None = find(fullname, path, target) if find and finder is not self else None
+                if spec is not None:
+                    self.watch(fullname, spec)
+                    return spec
+        finally:
+            self.searching.discard(fullname)
+        return None
+
+    def watch(self, name: str, spec: ModuleSpec) -> None:
+        """Has the loader call us after it executed the module. The loader stays the same object, of the same type."""
+        loader = spec.loader
+        execute = getattr(loader, "exec_module", None)
+        if execute is None:
+            return
+
+        def exec_module(module: ModuleType) -> None:
+            if module.__name__ != name:  # a loader that serves several modules
+                execute(module)
+                return
+            vars(loader).pop("exec_module", None)
+            execute(module)
+            self.imported(name)
+
+        try:
+            loader.exec_module = exec_module  # type: ignore[union-attr, method-assign]
+        except Exception as error:
+            guard.report(f"watch {name}", error)
+
+    def imported(self, name: str) -> None:
+        """Applies the hooks of a module that is complete now."""
+        for hook in self.by_module.get(name, ()):
+            try:
+                self.apply(hook, name)
+            except Exception as error:
+                guard.report(f"hook {hook.name}", error)
+
+    def apply(self, hook: Hook, name: str) -> None:
+        """Loads the hook's file and wraps those of its targets that lie in this module."""
+        targets: dict[str, Target] = hook.load().TARGETS
+        done = []
+        for address, target in targets.items():
+            module, _, qualname = address.partition(":")
+            if module != name:
+                continue
+            try:
+                change = apply(sys.modules[name], qualname, target, f"pillion.{hook.name}")
+            except Exception as error:
+                guard.report(address, error)
+                continue
+            if change is not None:
+                self.changes.append(change)
+                done.append(qualname)
+        if done:
+            self.applied.setdefault(hook.name, []).append(name)

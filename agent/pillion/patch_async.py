@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+"""patch_async: wrappers for coroutine functions, generators and async generators.
+
+They are real Python functions of the same kind, so whatever asks `iscoroutinefunction` gets the answer it got before. The
+span is current while the body runs and not while it's suspended, so a generator that is closed late, or in another
+context, takes nothing with it.
+"""
+
+from __future__ import annotations
+
+from pillion import guard
+from pillion._native import Call, Span, attach, begin, current, detach
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from pillion.patch import Target
+
+_ASYNC_GENERATOR, _COROUTINE = 0x200, 0x80
+_COPIED = ("__module__", "__name__", "__qualname__", "__doc__", "__defaults__", "__kwdefaults__", "__annotations__")
+
+
+def wrap(original: Any, target: Target, scope: str, flags: int) -> Any:
+    """A function of the same kind as `original` with a span around each of its runs."""
+    make = _async_generator if flags & _ASYNC_GENERATOR else _coroutine if flags & _COROUTINE else _generator
+    wrapper = make(original, target, scope)
+    for name in _COPIED:
+        if name not in ("__defaults__", "__kwdefaults__"):
+            setattr(wrapper, name, getattr(original, name))
+    wrapper.__dict__.update(original.__dict__)
+    wrapper.__wrapped__ = original
+    wrapper.pillion_disabled = False
+    return wrapper
+
+
+def _open(wrapper: Any, target: Target, scope: str, call: Call) -> Span | None:
+    """The span of this call, begun and not yet current; None: no span."""
+    if wrapper.pillion_disabled:
+        return None
+    try:
+        parent = current()
+        if isinstance(parent, Span) and not parent.ended:
+            if not parent.recording or (target.family and parent.family == target.family):
+                return None
+        described = target.describe(call) if target.describe else None
+        if described is None:
+            return None
+        name, attributes = described if isinstance(described, tuple) else (described, None)
+        span = begin(name, target.kind, scope)
+        span.family = target.family
+        if attributes:
+            span.set_many(attributes)
+        call.span = span
+        return span
+    except Exception as error:
+        guard.report(target.describe, error)
+        return None
+
+
+def _close(span: Span, target: Target, call: Call, result: Any, error: BaseException | None) -> None:
+    try:
+        if error is not None:
+            if not isinstance(error, GeneratorExit):
+                span.exception(error)
+                attributes = target.failed(call, error) if target.failed else None
+            else:
+                attributes = None
+        else:
+            attributes = target.conclude(call, result) if target.conclude else None
+        if attributes:
+            span.set_many(attributes)
+    except Exception as failure:
+        guard.report(target.conclude, failure)
+    span.end()
+
+
+def _coroutine(original: Any, target: Target, scope: str) -> Any:
+    async def wrapper(*args: Any, **kwargs: Any) -> Any:
+        call = Call(*args, **kwargs)
+        span = _open(wrapper, target, scope, call)
+        if span is None:
+            return await original(*args, **kwargs)
+        previous = attach(span)
+        try:
+            result = await original(*args, **kwargs)
+        except BaseException as error:
+            detach(span, previous)
+            _close(span, target, call, None, error)
+            raise
+        detach(span, previous)
+        _close(span, target, call, result, None)
+        return result
+
+    return wrapper
+
+
+def _generator(original: Any, target: Target, scope: str) -> Any:
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        call = Call(*args, **kwargs)
+        span = _open(wrapper, target, scope, call)
+        if span is None:
+            return (yield from original(*args, **kwargs))
+        body = original(*args, **kwargs)
+        step, value = body.send, None
+        while True:
+            previous = attach(span)
+            try:
+                produced = step(value)
+            except StopIteration as end:
+                detach(span, previous)
+                _close(span, target, call, end.value, None)
+                return end.value
+            except BaseException as error:
+                detach(span, previous)
+                _close(span, target, call, None, error)
+                raise
+            detach(span, previous)
+            try:
+                value = yield produced
+                step = body.send
+            except GeneratorExit as error:
+                try:
+                    body.close()
+                finally:
+                    _close(span, target, call, None, error)
+                raise
+            except BaseException as error:
+                step, value = body.throw, error  # type: ignore[assignment]
+
+    return wrapper
+
+
+def _async_generator(original: Any, target: Target, scope: str) -> Any:
+    async def wrapper(*args: Any, **kwargs: Any) -> Any:
+        call = Call(*args, **kwargs)
+        span = _open(wrapper, target, scope, call)
+        body = original(*args, **kwargs)
+        step, value = body.asend, None
+        while True:
+            previous = attach(span) if span is not None else None
+            try:
+                produced = await step(value)
+            except StopAsyncIteration:
+                if span is not None:
+                    detach(span, previous)
+                    _close(span, target, call, None, None)
+                return
+            except BaseException as error:
+                if span is not None:
+                    detach(span, previous)
+                    _close(span, target, call, None, error)
+                raise
+            if span is not None:
+                detach(span, previous)
+            try:
+                value = yield produced
+                step = body.asend
+            except GeneratorExit as error:
+                try:
+                    await body.aclose()
+                finally:
+                    if span is not None:
+                        _close(span, target, call, None, error)
+                raise
+            except BaseException as error:
+                step, value = body.athrow, error  # type: ignore[assignment]
+
+    return wrapper

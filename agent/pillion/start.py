@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""start: the composition of the code module. Reads the settings, decides, starts the native side and the hooks.
+
+`boot` is called once by boot/sitecustomize.py, before any line of the application. It imports little, prints nothing and
+leaves a record of what was decided, with the reason, in the run directory.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+from pillion import config, guard, rundir
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pillion.patch import Engine
+
+VERSION = "0.1.0"
+STOP_SECONDS = 0.5  # how long an exit may wait for a collector that answers
+
+engine: Engine | None = None
+service = ""
+_record: dict[str, object] = {}
+_run_dir = ""
+
+
+def boot() -> None:
+    """Decides and starts. What goes wrong here leaves the process as if pillion weren't there."""
+    global _run_dir
+    settings, problems = config.read(os.environ)
+    guard.open_log(settings.log)
+    for problem in problems:
+        guard.log(problem)
+    guard.notes.extend(problems)
+    reason = _why_not(settings)
+    if reason == "PILLION_ENABLED":
+        return
+    _run_dir = rundir.choose(settings.run_dir)
+    try:
+        rundir.make(_run_dir)
+    except OSError as error:
+        guard.log(f"PILLION_RUN_DIR {_run_dir}: {error.strerror}; nothing can be found by the collector")
+    if not reason:
+        try:
+            _start(settings)
+        except Exception as error:
+            guard.report("start", error)
+            reason = f"{type(error).__name__}: {error}"
+    _decided("not" if reason else "injected", reason)
+
+
+def _why_not(settings: config.Config) -> str:
+    """The reason to stand aside, or an empty text."""
+    if not settings.enabled:
+        return "PILLION_ENABLED"
+    if settings.disabled:
+        return "OTEL_SDK_DISABLED=true"
+    enabled = getattr(sys, "_is_gil_enabled", None)
+    if enabled is not None and not enabled():
+        return "a free-threaded build of CPython"
+    return ""
+
+
+def _decided(decision: str, reason: str) -> None:
+    _record.update(decision=decision, reason=reason, service=service, pillion=VERSION, time_ns=time.time_ns())
+    _record["python"] = ".".join(map(str, sys.version_info[:3]))
+    _record["notes"] = guard.notes
+    try:
+        rundir.record(_run_dir, _record)
+    except OSError as error:
+        guard.log(f"{_run_dir}: no record of this process: {error.strerror}")
+
+
+def _start(settings: config.Config) -> None:
+    global engine, service
+    import atexit
+
+    from pillion import _native, resource
+
+    attributes = resource.attributes(VERSION, settings.service, settings.resource_attributes, resource.System())
+    service = str(attributes["service.name"])
+    ours = "service.instance.id" not in settings.resource_attributes
+    instance = str(attributes["service.instance.id"])
+    _record["instance"] = instance
+    _native.start(
+        resource=attributes,
+        instance_id=_instance_bytes(instance),
+        instance_is_ours=ours,
+        version=VERSION,
+        target=settings.target or "unix:" + os.path.join(_run_dir, rundir.SOCKET),
+        headers=settings.headers,
+        ring_directory=os.path.join(_run_dir, "rings"),
+        ring_bytes=settings.ring_bytes,
+        interval_ns=settings.interval_ns,
+        timeout_ns=settings.timeout_ns,
+        metrics_interval_ns=settings.metrics_interval_ns if settings.metrics else 0,
+        traces=settings.traces,
+        sampler=settings.sampler,
+        ratio=settings.ratio,
+        limits=settings.limits,
+        propagate_trace=settings.propagate_trace,
+        propagate_baggage=settings.propagate_baggage,
+        capture_query=settings.capture_query,
+    )
+    _native.set_report(guard.report)
+    atexit.register(_native.stop, STOP_SECONDS)
+    if settings.traces:
+        from pillion import hooks, patch
+
+        engine = patch.Engine(hooks.HOOKS, settings.disabled_hooks)
+        engine.install()
+
+
+def _instance_bytes(instance: str) -> bytes:
+    """The 16 bytes of a UUID; of any other text its first 16 bytes, for the ring's header alone."""
+    digits = instance.replace("-", "")
+    if len(digits) == 32 and all(digit in "0123456789abcdefABCDEF" for digit in digits):
+        return bytes.fromhex(digits)
+    return instance.encode("utf-8", "replace")[:16].ljust(16, b"\0")
+
+
+def stand_down(reason: str) -> None:
+    """Takes all hooks off: somebody else traces this process. Process metrics go on. Told in log and record."""
+    if engine is not None:
+        engine.undo()
+    guard.notes.append(reason)
+    guard.log(reason)
+    _decided("not", reason)

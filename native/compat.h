@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// compat: every difference between CPython 3.8 and 3.15 that the module's files would otherwise repeat.
+#ifndef PILLION_COMPAT_H
+#define PILLION_COMPAT_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <frameobject.h>
+
+#if PY_VERSION_HEX < 0x03090000
+#define PyObject_Vectorcall _PyObject_Vectorcall
+#define PyObject_VectorcallMethod _PyObject_VectorcallMethod
+#define Py_TPFLAGS_HAVE_VECTORCALL _Py_TPFLAGS_HAVE_VECTORCALL
+static inline PyObject *PyObject_CallOneArg(PyObject *callable, PyObject *argument) {
+    return PyObject_CallFunctionObjArgs(callable, argument, NULL);
+}
+static inline PyObject *PyObject_CallNoArgs(PyObject *callable) {
+    return PyObject_CallFunctionObjArgs(callable, NULL);
+}
+#endif
+
+#ifndef Py_IS_TYPE
+#define Py_IS_TYPE(object, type) (Py_TYPE(object) == (type))
+#endif
+
+#if PY_VERSION_HEX < 0x030a0000
+static inline PyObject *compat_new_ref(PyObject *object) {
+    Py_XINCREF(object);
+    return object;
+}
+#define Py_NewRef(object) compat_new_ref((PyObject *)(object))
+#define Py_XNewRef(object) compat_new_ref((PyObject *)(object))
+#endif
+
+#if PY_VERSION_HEX < 0x030b0000
+static inline PyCodeObject *PyFrame_GetCodeOf(PyFrameObject *frame) {
+#if PY_VERSION_HEX < 0x03090000
+    PyCodeObject *code = frame->f_code;
+    Py_INCREF(code);
+    return code;
+#else
+    return PyFrame_GetCode(frame);
+#endif
+}
+#else
+#define PyFrame_GetCodeOf PyFrame_GetCode
+#endif
+
+// An exception set aside as one object; NULL when none is set.
+static inline PyObject *compat_take_exception(void) {
+#if PY_VERSION_HEX >= 0x030c0000
+    return PyErr_GetRaisedException();
+#else
+    PyObject *type = NULL, *value = NULL, *traceback = NULL;
+    PyErr_Fetch(&type, &value, &traceback);
+    if (type == NULL)
+        return NULL;
+    PyErr_NormalizeException(&type, &value, &traceback);
+    if (traceback != NULL && value != NULL)
+        PyException_SetTraceback(value, traceback);
+    Py_XDECREF(type);
+    Py_XDECREF(traceback);
+    return value;
+#endif
+}
+
+// Raises again what compat_take_exception took. Steals `value`.
+static inline void compat_give_exception(PyObject *value) {
+#if PY_VERSION_HEX >= 0x030c0000
+    PyErr_SetRaisedException(value);
+#else
+    if (value == NULL)
+        return;
+    PyObject *type = Py_NewRef((PyObject *)Py_TYPE(value));
+    PyErr_Restore(type, value, PyException_GetTraceback(value));
+#endif
+}
+
+#endif

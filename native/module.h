@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+// module: what the files of the CPython module share. Nothing below the module_*.c files knows the interpreter.
+//
+// Reading rule: a PyObject whose name begins with py_ is owned by the function, others are borrowed.
+#ifndef PILLION_MODULE_H
+#define PILLION_MODULE_H
+
+#include "compat.h"
+#include "core.h"
+#include "span.h"
+
+typedef struct SpanObject {
+    PyObject_HEAD struct span span;
+    struct SpanObject *entry_open; // the SERVER or CONSUMER span around it: itself (not owned), another (Owned) or NULL
+    PyObject *baggage;             // Owned. The header's text, or NULL
+    PyObject *previous;            // Owned. What was current before `with`
+    uint32_t family;               // of the hook that opened it, 0: none
+    uint32_t generation;           // core_generation at the start
+    bool ended;
+    bool failed; // an exception has been recorded
+} SpanObject;
+
+// The parent that came over the wire. trace_id all zero: only a baggage came.
+typedef struct {
+    PyObject_HEAD struct span_context context;
+    PyObject *tracestate; // Owned. str or NULL; context.tracestate points into it
+    PyObject *baggage;    // Owned. str or NULL
+} RemoteObject;
+
+// One call of a hooked function, as a hook's describe and conclude see it.
+typedef struct {
+    PyObject_HEAD PyObject *const *stack; // Borrowed while the call runs, then NULL
+    Py_ssize_t count;                     // positional arguments
+    PyObject *kwnames;                    // Borrowed, with `stack`
+    PyObject *args;                       // Owned. Made when asked for
+    PyObject *kwargs;                     // Owned. Made when asked for
+    PyObject *span;                       // Owned or NULL
+    PyObject *current;                    // Owned or NULL. What was current when the call came
+    PyObject *state;                      // Owned or NULL: the hook's own
+} CallObject;
+
+extern PyTypeObject Span_Type, Remote_Type, Call_Type, Wrapper_Type, StartResponse_Type, Body_Type;
+
+// module_text.c: Python values into span fields. None of these leaves an exception set.
+struct span_text text_of(PyObject *string, PyObject **py_keep); // *py_keep: to be released after use
+struct span_text text_static(const char *literal);              // interns a literal of ours
+void text_forget_all(void);
+void text_set(struct span *span, PyObject *key, PyObject *value, bool last);
+void text_set_all(struct span *span, PyObject *mapping, bool last);
+void text_set_string(struct span *span, const char *key, const char *value, Py_ssize_t bytes);
+void text_set_int(struct span *span, const char *key, int64_t value);
+PyObject *text_hex(const uint8_t *bytes, size_t count);
+bool text_unhex(const char *hex, Py_ssize_t chars, uint8_t *out, size_t count);
+
+// module_exception.c: records `exception` on the span: status, error.type, an event with the stack.
+void exception_record(SpanObject *span, PyObject *exception, bool set_status);
+
+// module_span.c
+SpanObject *span_object_new(void); // from a free list; span is not begun
+SpanObject *span_object_begin(PyObject *parent, enum span_kind kind, struct span_text name, uint32_t scope_id,
+                              uint64_t start_ns);
+void span_object_end(SpanObject *span, uint64_t end_ns);
+PyObject *context_get(void); // new reference or NULL, never an exception
+void context_set(PyObject *span_or_null);
+static inline bool span_object_check(PyObject *object) {
+    return object != NULL && Py_IS_TYPE(object, &Span_Type);
+}
+int module_span_init(PyObject *module);
+PyObject *span_begin_py(PyObject *module, PyObject *const *args, Py_ssize_t count, PyObject *kwnames);
+PyObject *span_current_py(PyObject *module, PyObject *unused);
+PyObject *span_attach_py(PyObject *module, PyObject *span);
+PyObject *span_detach_py(PyObject *module, PyObject *const *args, Py_ssize_t count);
+
+// module_propagate.c
+PyObject *propagate_from_environ(PyObject *environ); // new Remote or NULL, never an exception
+PyObject *propagate_extract_environ_py(PyObject *module, PyObject *environ);
+PyObject *propagate_extract_py(PyObject *module, PyObject *mapping);
+PyObject *propagate_inject_py(PyObject *module, PyObject *const *args, Py_ssize_t count);
+extern bool propagate_trace, propagate_baggage; // OTEL_PROPAGATORS
+
+// module_runtime.c
+PyObject *runtime_gc_callback_py(PyObject *module, PyObject *const *args, Py_ssize_t count);
+PyObject *runtime_eventloop_lag_py(PyObject *module, PyObject *seconds);
+PyObject *runtime_set_tick_py(PyObject *module, PyObject *callable);
+void runtime_span_began(uint64_t start_ns);
+
+// module_sql.c
+PyObject *sql_py(PyObject *module, PyObject *const *args, Py_ssize_t count);
+
+// module_wrap.c
+struct hook_counts {
+    uint64_t calls;
+    uint64_t errors;
+};
+extern __thread int hook_busy;    // > 0: we are inside a hook, so nothing is wrapped
+void hook_error(PyObject *where); // counts and reports the exception that is set, and clears it
+int module_wrap_init(PyObject *module);
+
+// module_wsgi.c
+PyObject *wsgi_call(PyObject *original, uint32_t scope_id, PyObject *const *args, size_t nargsf, PyObject *kwnames);
+extern PyObject *wsgi_excluded; // Owned. callable(environ) -> bool, or NULL
+extern PyObject *wsgi_redact;   // Owned. callable(query: str) -> str, or NULL
+extern bool wsgi_capture_query;
+int module_wsgi_init(void); // after core_start
+
+#endif

@@ -1,0 +1,394 @@
+// SPDX-License-Identifier: Apache-2.0
+// module_span: the Span type, the parent from the wire (Remote), and which span is the current one.
+//
+// A Span carries the C fields of span.h; ending it is one copy into the ring. What is current lies in one contextvars
+// variable, so threads, tasks and generators keep theirs apart as CPython does. Leaving a span sets the variable to
+// what it was only where this span is still the current one: no Token, so nothing can fail to be detached elsewhere.
+#include "module.h"
+#include <stddef.h>
+#include <string.h>
+#include <structmember.h>
+
+#define FREE_SPANS 64
+
+static PyObject *current_variable; // Owned. ContextVar
+static SpanObject *free_spans[FREE_SPANS];
+static int free_count;
+
+PyObject *context_get(void) {
+    PyObject *py_value = NULL;
+    if (PyContextVar_Get(current_variable, NULL, &py_value) < 0)
+        PyErr_Clear();
+    if (py_value == Py_None)
+        Py_CLEAR(py_value);
+    return py_value;
+}
+
+void context_set(PyObject *value) {
+    PyObject *py_token = PyContextVar_Set(current_variable, value != NULL ? value : Py_None);
+    if (py_token == NULL)
+        PyErr_Clear();
+    Py_XDECREF(py_token);
+}
+
+SpanObject *span_object_new(void) {
+    SpanObject *span;
+    if (free_count > 0) {
+        span = free_spans[--free_count];
+        (void)PyObject_Init((PyObject *)span, &Span_Type);
+    } else {
+        span = PyObject_New(SpanObject, &Span_Type);
+        if (span == NULL)
+            return NULL;
+    }
+    span->baggage = span->previous = NULL;
+    span->entry_open = NULL;
+    span->family = 0;
+    span->generation = core_generation;
+    span->ended = span->failed = false;
+    return span;
+}
+
+// The parent's context out of a Span or a Remote; false: neither, or a Remote that brings a baggage alone.
+static bool context_of(PyObject *parent, struct span_context *out, PyObject **baggage) {
+    if (span_object_check(parent)) {
+        span_context_of(&((SpanObject *)parent)->span, out);
+        *baggage = ((SpanObject *)parent)->baggage;
+        return true;
+    }
+    if (parent != NULL && Py_IS_TYPE(parent, &Remote_Type)) {
+        *out = ((RemoteObject *)parent)->context;
+        *baggage = ((RemoteObject *)parent)->baggage;
+        static const uint8_t none[16];
+        return memcmp(out->trace_id, none, sizeof none) != 0;
+    }
+    return false;
+}
+
+SpanObject *span_object_begin(PyObject *parent, enum span_kind kind, struct span_text name, uint32_t scope_id,
+                              uint64_t start_ns) {
+    SpanObject *span = span_object_new();
+    if (span == NULL)
+        return NULL;
+    struct span_context context;
+    PyObject *baggage = NULL;
+    bool has_parent = context_of(parent, &context, &baggage);
+    span_begin_at(&span->span, has_parent ? &context : NULL, kind, name, scope_id, start_ns);
+    span->baggage = Py_XNewRef(baggage);
+    if (kind == SPAN_SERVER || kind == SPAN_CONSUMER)
+        span->entry_open = span;
+    else if (span_object_check(parent))
+        span->entry_open = (SpanObject *)Py_XNewRef((PyObject *)((SpanObject *)parent)->entry_open);
+    runtime_span_began(span->span.head.start_ns);
+    return span;
+}
+
+void span_object_end(SpanObject *span, uint64_t end_ns) {
+    if (span->ended)
+        return;
+    span->ended = true;
+    if (span->generation == core_generation)
+        core_span_end(&span->span, end_ns);
+    else
+        span_discard(&span->span);
+}
+
+static void span_dealloc(SpanObject *span) {
+    if (!span->ended)
+        span_object_end(span, 0);
+    Py_CLEAR(span->baggage);
+    Py_CLEAR(span->previous);
+    if (span->entry_open != span)
+        Py_XDECREF((PyObject *)span->entry_open);
+    if (free_count < FREE_SPANS)
+        free_spans[free_count++] = span;
+    else
+        PyObject_Free(span);
+}
+
+static PyObject *span_set_method(SpanObject *span, PyObject *const *args, Py_ssize_t count) {
+    if (count != 2) {
+        PyErr_SetString(PyExc_TypeError, "set(key, value) takes two arguments");
+        return NULL;
+    }
+    if (!span->ended)
+        text_set(&span->span, args[0], args[1], false);
+    Py_RETURN_NONE;
+}
+
+static PyObject *span_set_many_method(SpanObject *span, PyObject *mapping) {
+    if (!span->ended)
+        text_set_all(&span->span, mapping, false);
+    Py_RETURN_NONE;
+}
+
+static PyObject *span_name_method(SpanObject *span, PyObject *name) {
+    if (span->ended || !PyUnicode_Check(name))
+        Py_RETURN_NONE;
+    PyObject *py_keep = NULL;
+    struct span_text text = text_of(name, &py_keep);
+    span_name(&span->span, text);
+    Py_XDECREF(py_keep);
+    Py_RETURN_NONE;
+}
+
+static PyObject *span_status_method(SpanObject *span, PyObject *args) {
+    int status = 0;
+    PyObject *message = Py_None;
+    if (!PyArg_ParseTuple(args, "i|O:status", &status, &message))
+        return NULL;
+    if (span->ended || status < 0 || status > 2)
+        Py_RETURN_NONE;
+    PyObject *py_text = message == Py_None ? NULL : PyObject_Str(message);
+    Py_ssize_t bytes = 0;
+    const char *text = py_text != NULL ? PyUnicode_AsUTF8AndSize(py_text, &bytes) : NULL;
+    PyErr_Clear();
+    span_set_status(&span->span, (enum span_status)status, text != NULL ? text : "", (size_t)bytes);
+    Py_XDECREF(py_text);
+    Py_RETURN_NONE;
+}
+
+static PyObject *span_event_method(SpanObject *span, PyObject *args, PyObject *kwargs) {
+    static char *names[] = {"name", "attributes", "time_ns", NULL};
+    PyObject *name, *attributes = Py_None, *py_keep = NULL;
+    unsigned long long time_ns = 0;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "U|OK:event", names, &name, &attributes, &time_ns))
+        return NULL;
+    if (!span->ended && span->span.recording) {
+        struct span_text text = text_of(name, &py_keep);
+        span_event(&span->span, text, time_ns);
+        text_set_all(&span->span, attributes, true);
+        Py_XDECREF(py_keep);
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *span_link_method(SpanObject *span, PyObject *args, PyObject *kwargs) {
+    static char *names[] = {"trace_id", "span_id", "attributes", "flags", "tracestate", NULL};
+    const char *trace_id, *span_id, *state = NULL;
+    Py_ssize_t trace_chars, span_chars, state_bytes = 0;
+    PyObject *attributes = Py_None;
+    int flags = 1;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s#s#|Oiz#:link", names, &trace_id, &trace_chars, &span_id,
+                                     &span_chars, &attributes, &flags, &state, &state_bytes))
+        return NULL;
+    struct span_context to = {.flags = (uint8_t)flags, .tracestate = state, .tracestate_len = (uint32_t)state_bytes};
+    if (!text_unhex(trace_id, trace_chars, to.trace_id, 16) || !text_unhex(span_id, span_chars, to.span_id, 8)) {
+        PyErr_SetString(PyExc_ValueError, "link: ids are 32 and 16 lower-case hex digits, not all zero");
+        return NULL;
+    }
+    if (!span->ended && span->span.recording) {
+        span_link(&span->span, &to);
+        text_set_all(&span->span, attributes, true);
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *span_exception_method(SpanObject *span, PyObject *args, PyObject *kwargs) {
+    static char *names[] = {"exception", "status", NULL};
+    PyObject *exception;
+    int status = 1;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|p:exception", names, &exception, &status))
+        return NULL;
+    if (!span->ended)
+        exception_record(span, exception, status != 0);
+    Py_RETURN_NONE;
+}
+
+static PyObject *span_end_method(SpanObject *span, PyObject *const *args, Py_ssize_t count) {
+    unsigned long long end_ns = 0;
+    if (count > 0 && args[0] != Py_None) {
+        end_ns = PyLong_AsUnsignedLongLong(args[0]);
+        if (end_ns == (unsigned long long)-1 && PyErr_Occurred())
+            return NULL;
+    }
+    span_object_end(span, end_ns);
+    Py_RETURN_NONE;
+}
+
+static PyObject *span_enter(SpanObject *span, PyObject *unused) {
+    (void)unused;
+    if (span->previous == NULL) {
+        span->previous = context_get();
+        if (span->previous == NULL)
+            span->previous = Py_NewRef(Py_None);
+        context_set((PyObject *)span);
+    }
+    return Py_NewRef(span);
+}
+
+static void span_leave(SpanObject *span) {
+    PyObject *py_previous = span->previous, *py_now = context_get();
+    span->previous = NULL;
+    if (py_previous != NULL && py_now == (PyObject *)span)
+        context_set(py_previous == Py_None ? NULL : py_previous);
+    Py_XDECREF(py_now);
+    Py_XDECREF(py_previous);
+}
+
+static PyObject *span_exit(SpanObject *span, PyObject *const *args, Py_ssize_t count) {
+    span_leave(span);
+    if (count >= 2 && args[1] != Py_None && !span->ended && !PyErr_GivenExceptionMatches(args[1], PyExc_GeneratorExit))
+        exception_record(span, args[1], true);
+    span_object_end(span, 0);
+    Py_RETURN_NONE;
+}
+
+static PyObject *span_get_trace_id(SpanObject *span, void *unused) {
+    (void)unused;
+    return text_hex(span->span.head.trace_id, 16);
+}
+
+static PyObject *span_get_span_id(SpanObject *span, void *unused) {
+    (void)unused;
+    return text_hex(span->span.head.span_id, 8);
+}
+
+static PyObject *span_get_recording(SpanObject *span, void *unused) {
+    (void)unused;
+    return PyBool_FromLong(span->span.recording && !span->ended);
+}
+
+static PyObject *span_get_flags(SpanObject *span, void *unused) {
+    (void)unused;
+    return PyLong_FromUnsignedLong(span->span.head.flags & 0xffu);
+}
+
+static PyObject *span_get_kind(SpanObject *span, void *unused) {
+    (void)unused;
+    return PyLong_FromLong(span->span.head.kind);
+}
+
+static PyObject *span_get_tracestate(SpanObject *span, void *unused) {
+    (void)unused;
+    struct span_context context;
+    span_context_of(&span->span, &context);
+    if (span->ended || context.tracestate == NULL)
+        Py_RETURN_NONE;
+    return PyUnicode_DecodeUTF8(context.tracestate, context.tracestate_len, "replace");
+}
+
+static PyObject *span_get_baggage(SpanObject *span, void *unused) {
+    (void)unused;
+    return Py_NewRef(span->baggage != NULL ? span->baggage : Py_None);
+}
+
+static int span_set_baggage(SpanObject *span, PyObject *value, void *unused) {
+    (void)unused;
+    if (value != NULL && value != Py_None && !PyUnicode_Check(value)) {
+        PyErr_SetString(PyExc_TypeError, "baggage is the text of a baggage header, or None");
+        return -1;
+    }
+    PyObject *py_old = span->baggage;
+    span->baggage = value == NULL || value == Py_None ? NULL : Py_NewRef(value);
+    Py_XDECREF(py_old);
+    return 0;
+}
+
+static PyMemberDef span_members[] = {
+    {"ended", T_BOOL, offsetof(SpanObject, ended), READONLY, "end() has been called"},
+    {"family", T_UINT, offsetof(SpanObject, family), 0, "of the hook that opened it; 0: none"},
+    {NULL},
+};
+
+static PyMethodDef span_methods[] = {
+    {"set", (PyCFunction)(void (*)(void))span_set_method, METH_FASTCALL, "set(key, value): one attribute"},
+    {"set_many", (PyCFunction)span_set_many_method, METH_O, "set_many(mapping): attributes"},
+    {"name", (PyCFunction)span_name_method, METH_O, "name(text): renames the span"},
+    {"status", (PyCFunction)span_status_method, METH_VARARGS, "status(code, message=None): 0 unset, 1 ok, 2 error"},
+    {"event", (PyCFunction)(void (*)(void))span_event_method, METH_VARARGS | METH_KEYWORDS,
+     "event(name, attributes=None, time_ns=0)"},
+    {"link", (PyCFunction)(void (*)(void))span_link_method, METH_VARARGS | METH_KEYWORDS,
+     "link(trace_id, span_id, attributes=None, flags=1, tracestate=None)"},
+    {"exception", (PyCFunction)(void (*)(void))span_exception_method, METH_VARARGS | METH_KEYWORDS,
+     "exception(exception, status=True): an event, and the span's error"},
+    {"end", (PyCFunction)(void (*)(void))span_end_method, METH_FASTCALL, "end(end_ns=0): records the span"},
+    {"__enter__", (PyCFunction)span_enter, METH_NOARGS, NULL},
+    {"__exit__", (PyCFunction)(void (*)(void))span_exit, METH_FASTCALL, NULL},
+    {NULL},
+};
+
+static PyGetSetDef span_getset[] = {
+    {"trace_id", (getter)span_get_trace_id, NULL, "32 hex digits", NULL},
+    {"span_id", (getter)span_get_span_id, NULL, "16 hex digits", NULL},
+    {"recording", (getter)span_get_recording, NULL, "bool", NULL},
+    {"flags", (getter)span_get_flags, NULL, "W3C trace flags", NULL},
+    {"kind", (getter)span_get_kind, NULL, "1 internal … 5 consumer", NULL},
+    {"tracestate", (getter)span_get_tracestate, NULL, "str or None", NULL},
+    {"baggage", (getter)span_get_baggage, (setter)span_set_baggage, "the header's text or None", NULL},
+    {NULL},
+};
+
+PyTypeObject Span_Type = {
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "pillion._native.Span",
+    .tp_basicsize = sizeof(SpanObject),
+    .tp_dealloc = (destructor)span_dealloc,
+    .tp_flags = Py_TPFLAGS_DEFAULT,
+    .tp_methods = span_methods,
+    .tp_getset = span_getset,
+    .tp_members = span_members,
+    .tp_doc = "One operation while it is recorded.",
+};
+
+PyObject *span_begin_py(PyObject *module, PyObject *const *args, Py_ssize_t count, PyObject *kwnames) {
+    (void)module;
+    // begin(name, kind=1, scope=None, parent=current, start_ns=0): positional, so that it stays cheap
+    if (kwnames != NULL || count < 1 || count > 5 || !PyUnicode_Check(args[0])) {
+        PyErr_SetString(PyExc_TypeError,
+                        "begin(name: str, kind=1, scope=None, parent=..., start_ns=0), positional only");
+        return NULL;
+    }
+    long kind = count > 1 ? PyLong_AsLong(args[1]) : SPAN_INTERNAL;
+    unsigned long long start_ns = count > 4 ? PyLong_AsUnsignedLongLong(args[4]) : 0;
+    if (PyErr_Occurred())
+        return NULL;
+    PyObject *py_name = NULL, *py_scope = NULL, *py_parent = NULL;
+    struct span_text scope = {0, 0, NULL}, name = text_of(args[0], &py_name);
+    if (count > 2 && PyUnicode_Check(args[2])) {
+        scope = text_of(args[2], &py_scope);
+        if (scope.id == 0)
+            scope.id = core_intern(scope.text, scope.bytes);
+    }
+    py_parent = count > 3 && args[3] != Py_Ellipsis ? Py_NewRef(args[3]) : context_get();
+    SpanObject *span = span_object_begin(py_parent, kind >= 1 && kind <= 5 ? (enum span_kind)kind : SPAN_INTERNAL, name,
+                                         scope.id, start_ns);
+    Py_XDECREF(py_parent);
+    Py_XDECREF(py_scope);
+    Py_XDECREF(py_name);
+    return (PyObject *)span;
+}
+
+PyObject *span_current_py(PyObject *module, PyObject *unused) {
+    (void)module;
+    (void)unused;
+    PyObject *py_current = context_get();
+    return py_current != NULL ? py_current : Py_NewRef(Py_None);
+}
+
+PyObject *span_attach_py(PyObject *module, PyObject *span) {
+    (void)module;
+    PyObject *py_previous = context_get();
+    context_set(span == Py_None ? NULL : span);
+    return py_previous != NULL ? py_previous : Py_NewRef(Py_None);
+}
+
+PyObject *span_detach_py(PyObject *module, PyObject *const *args, Py_ssize_t count) {
+    (void)module;
+    if (count != 2) {
+        PyErr_SetString(PyExc_TypeError, "detach(span, previous) takes two arguments");
+        return NULL;
+    }
+    PyObject *py_now = context_get();
+    if (py_now == args[0] || (py_now == NULL && args[0] == Py_None))
+        context_set(args[1] == Py_None ? NULL : args[1]);
+    Py_XDECREF(py_now);
+    Py_RETURN_NONE;
+}
+
+int module_span_init(PyObject *module) {
+    current_variable = PyContextVar_New("pillion_current", NULL);
+    if (current_variable == NULL || PyType_Ready(&Span_Type) < 0)
+        return -1;
+    Py_INCREF(&Span_Type);
+    return PyModule_AddObject(module, "Span", (PyObject *)&Span_Type);
+}

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: Apache-2.0
+// module_text: Python strings and values into the fields of a span.
+//
+// Keys and names are nearly always interned str objects of the caller's code, so a small table from the object's
+// address to the id in the ring's string table saves both the conversion and the copy. The table holds a reference to
+// each of its at most TEXT_SLOTS strings; what doesn't fit is carried as text. Runs with the GIL; leaves no exception
+// behind.
+#include "module.h"
+#include <string.h>
+
+#define TEXT_SLOTS 2048 // a power of two
+#define TEXT_PROBES 8
+#define ARRAY_ITEMS 128 // longer sequences are cut
+
+struct text_slot {
+    PyObject *string; // Owned
+    uint32_t id;
+};
+static struct text_slot slots[TEXT_SLOTS];
+
+static size_t slot_of(const void *pointer) {
+    uintptr_t bits = (uintptr_t)pointer >> 4;
+    return (bits ^ (bits >> 11)) & (TEXT_SLOTS - 1);
+}
+
+// UTF-8 of a str; a lone surrogate becomes '?'. *py_keep holds what `text` points into, when it isn't the str itself.
+static struct span_text text_utf8(PyObject *string, PyObject **py_keep) {
+    Py_ssize_t bytes = 0;
+    const char *text = PyUnicode_AsUTF8AndSize(string, &bytes);
+    if (text == NULL) {
+        PyErr_Clear();
+        *py_keep = PyUnicode_AsEncodedString(string, "utf-8", "replace");
+        if (*py_keep == NULL) {
+            PyErr_Clear();
+            return (struct span_text){0, 0, ""};
+        }
+        text = PyBytes_AS_STRING(*py_keep);
+        bytes = PyBytes_GET_SIZE(*py_keep);
+    }
+    return (struct span_text){0, bytes > UINT32_MAX ? UINT32_MAX : (uint32_t)bytes, text};
+}
+
+struct span_text text_of(PyObject *string, PyObject **py_keep) {
+    *py_keep = NULL;
+    if (!PyUnicode_Check(string))
+        return (struct span_text){0, 0, ""};
+    if (!PyUnicode_CHECK_INTERNED(string))
+        return text_utf8(string, py_keep);
+    size_t first = slot_of(string), free_slot = TEXT_SLOTS;
+    for (size_t i = 0; i < TEXT_PROBES; i++) {
+        struct text_slot *slot = &slots[(first + i) & (TEXT_SLOTS - 1)];
+        if (slot->string == string)
+            return (struct span_text){slot->id, 0, NULL};
+        if (slot->string == NULL) {
+            free_slot = (first + i) & (TEXT_SLOTS - 1);
+            break;
+        }
+    }
+    struct span_text text = text_utf8(string, py_keep);
+    if (free_slot < TEXT_SLOTS && *py_keep == NULL) {
+        uint32_t id = core_intern(text.text, text.bytes);
+        if (id != 0) {
+            slots[free_slot] = (struct text_slot){Py_NewRef(string), id};
+            text.id = id;
+        }
+    }
+    return text;
+}
+
+struct span_text text_static(const char *literal) {
+    struct span_text text = {0, (uint32_t)strlen(literal), literal};
+    text.id = core_intern(text.text, text.bytes);
+    return text;
+}
+
+void text_forget_all(void) {
+    for (size_t i = 0; i < TEXT_SLOTS; i++) {
+        Py_CLEAR(slots[i].string);
+        slots[i].id = 0;
+    }
+}
+
+// One primitive value. False: nothing that can be an attribute. *py_keep as in text_utf8.
+static bool value_of(PyObject *object, struct span_value *out, PyObject **py_keep) {
+    memset(out, 0, sizeof *out);
+    if (PyUnicode_Check(object)) {
+        struct span_text text = text_utf8(object, py_keep);
+        *out = (struct span_value){.type = SPAN_STRING, .bytes = text.bytes, .text = text.text};
+    } else if (PyBool_Check(object)) {
+        *out = (struct span_value){.type = SPAN_BOOL, .integer = object == Py_True};
+    } else if (PyLong_Check(object)) {
+        int overflow = 0;
+        long long integer = PyLong_AsLongLongAndOverflow(object, &overflow);
+        *out = (struct span_value){.type = SPAN_INT, .integer = integer};
+        if (overflow != 0) { // beyond OTLP's int64: as text
+            *py_keep = PyLong_Type.tp_repr(object);
+            if (*py_keep == NULL)
+                return false;
+            struct span_text text = text_utf8(*py_keep, &(PyObject *){NULL});
+            *out = (struct span_value){.type = SPAN_STRING, .bytes = text.bytes, .text = text.text};
+        }
+    } else if (PyFloat_Check(object)) {
+        *out = (struct span_value){.type = SPAN_DOUBLE, .real = PyFloat_AS_DOUBLE(object)};
+    } else if (PyBytes_Check(object)) {
+        Py_ssize_t bytes = PyBytes_GET_SIZE(object);
+        *out = (struct span_value){.type = SPAN_BYTES, .bytes = (uint32_t)(bytes > UINT32_MAX ? UINT32_MAX : bytes)};
+        out->text = PyBytes_AS_STRING(object);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+static void set_value(struct span *span, struct span_text key, const struct span_value *value, bool last) {
+    if (last)
+        span_set_last(span, key, value);
+    else
+        span_set(span, key, value);
+}
+
+static void set_sequence(struct span *span, struct span_text key, PyObject *sequence, bool last) {
+    struct span_value items[ARRAY_ITEMS];
+    PyObject *py_keep[ARRAY_ITEMS];
+    Py_ssize_t size = PySequence_Fast_GET_SIZE(sequence), count = 0;
+    PyObject **objects = PySequence_Fast_ITEMS(sequence);
+    for (Py_ssize_t i = 0; i < size && count < ARRAY_ITEMS; i++) {
+        py_keep[count] = NULL;
+        if (value_of(objects[i], &items[count], &py_keep[count]))
+            count++;
+        else
+            Py_XDECREF(py_keep[count]);
+    }
+    struct span_value array = {.type = SPAN_ARRAY, .items = items, .count = (uint32_t)count};
+    set_value(span, key, &array, last);
+    for (Py_ssize_t i = 0; i < count; i++)
+        Py_XDECREF(py_keep[i]);
+}
+
+// Any other object counts as its text; its __str__ is the application's code, so it may raise or open spans.
+static void set_object(struct span *span, struct span_text key, PyObject *object, bool last) {
+    hook_busy++;
+    PyObject *py_text = PyObject_Str(object);
+    hook_busy--;
+    if (py_text == NULL) {
+        PyErr_Clear();
+        if (!last)
+            span->head.dropped_attributes++;
+        return;
+    }
+    struct span_value value;
+    PyObject *py_keep = NULL;
+    if (value_of(py_text, &value, &py_keep))
+        set_value(span, key, &value, last);
+    Py_XDECREF(py_keep);
+    Py_DECREF(py_text);
+}
+
+void text_set(struct span *span, PyObject *key, PyObject *object, bool last) {
+    if (!span->recording || object == Py_None || !PyUnicode_Check(key))
+        return;
+    PyObject *py_key = NULL, *py_keep = NULL;
+    struct span_text text = text_of(key, &py_key);
+    struct span_value value;
+    if (value_of(object, &value, &py_keep))
+        set_value(span, text, &value, last);
+    else if (PyList_Check(object) || PyTuple_Check(object))
+        set_sequence(span, text, object, last);
+    else
+        set_object(span, text, object, last);
+    PyErr_Clear();
+    Py_XDECREF(py_keep);
+    Py_XDECREF(py_key);
+}
+
+void text_set_all(struct span *span, PyObject *mapping, bool last) {
+    if (!span->recording || mapping == NULL || mapping == Py_None)
+        return;
+    PyObject *py_items = NULL;
+    if (PyDict_CheckExact(mapping)) {
+        Py_INCREF(mapping);
+    } else {
+        py_items = PyDict_New();
+        if (py_items == NULL || PyDict_Update(py_items, mapping) < 0) {
+            PyErr_Clear();
+            Py_XDECREF(py_items);
+            return;
+        }
+        mapping = py_items;
+    }
+    PyObject *key, *value;
+    Py_ssize_t position = 0;
+    while (PyDict_Next(mapping, &position, &key, &value)) {
+        Py_INCREF(key);
+        Py_INCREF(value);
+        text_set(span, key, value, last);
+        Py_DECREF(key);
+        Py_DECREF(value);
+    }
+    Py_DECREF(mapping);
+}
+
+void text_set_string(struct span *span, const char *key, const char *value, Py_ssize_t bytes) {
+    struct span_value text = {.type = SPAN_STRING, .bytes = (uint32_t)bytes, .text = value};
+    span_set(span, text_static(key), &text);
+}
+
+void text_set_int(struct span *span, const char *key, int64_t integer) {
+    struct span_value value = {.type = SPAN_INT, .integer = integer};
+    span_set(span, text_static(key), &value);
+}
+
+PyObject *text_hex(const uint8_t *bytes, size_t count) {
+    static const char digits[] = "0123456789abcdef";
+    char text[32];
+    for (size_t i = 0; i < count && i < 16; i++) {
+        text[2 * i] = digits[bytes[i] >> 4];
+        text[2 * i + 1] = digits[bytes[i] & 15];
+    }
+    return PyUnicode_FromStringAndSize(text, (Py_ssize_t)(2 * count));
+}
+
+bool text_unhex(const char *hex, Py_ssize_t chars, uint8_t *out, size_t count) {
+    if (chars != (Py_ssize_t)(2 * count))
+        return false;
+    uint8_t any = 0;
+    for (size_t i = 0; i < 2 * count; i++) {
+        char c = hex[i];
+        int nibble = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+        if (nibble < 0)
+            return false;
+        out[i / 2] = (uint8_t)(i % 2 == 0 ? nibble << 4 : out[i / 2] | nibble);
+        any |= (uint8_t)nibble;
+    }
+    return any != 0;
+}

@@ -1,0 +1,491 @@
+// SPDX-License-Identifier: Apache-2.0
+// module_wrap: the callable that stands in a library's function, and the Call that a hook sees.
+//
+// Every entry has the same shape: stand aside (switched off, inside a hook, nested in a span of the same family, trace
+// not sampled), ask the hook what the call is called, call the original, tell the hook how it went. The original is
+// called exactly once whatever the hook does; its result and its exception go through untouched. An error in a hook is
+// counted, reported once, and a hook with too many is switched off. Python's coroutines and generators are patch.py's.
+#include "module.h"
+#include <stddef.h>
+#include <string.h>
+#include <structmember.h>
+
+#define HOOK_ERRORS 10 // then the hook is switched off
+#define FREE_CALLS 32
+
+enum wrapper_kind { WRAP_OBSERVE = 10, WRAP_REPLACE = 11, WRAP_WSGI = 12 }; // below: enum span_kind
+
+typedef struct {
+    PyObject_HEAD PyObject *original; // Owned
+    PyObject *describe;               // Owned or NULL
+    PyObject *conclude;               // Owned or NULL
+    PyObject *failed;                 // Owned or NULL
+    PyObject *dict;                   // Owned or NULL: __wrapped__ and what the application puts there
+    PyObject *weakrefs;
+    vectorcallfunc vectorcall;
+    int kind;
+    uint32_t family;
+    uint32_t scope_id;
+    bool binds; // the original is a descriptor: bound to its instance as functions are
+    bool disabled;
+    struct hook_counts counts;
+} WrapperObject;
+
+__thread int hook_busy;
+static PyObject *report; // Owned: callable(where, exception), of guard.py
+static CallObject *free_calls[FREE_CALLS];
+static int free_call_count;
+
+void hook_error(PyObject *where) {
+    PyObject *py_exception = compat_take_exception();
+    if (report != NULL && py_exception != NULL) {
+        hook_busy++;
+        PyObject *py_done = PyObject_CallFunctionObjArgs(report, where, py_exception, NULL);
+        hook_busy--;
+        Py_XDECREF(py_done);
+    }
+    PyErr_Clear();
+    Py_XDECREF(py_exception);
+}
+
+// --- Call
+
+static CallObject *call_new(PyObject *const *stack, Py_ssize_t count, PyObject *kwnames) {
+    CallObject *call;
+    if (free_call_count > 0) {
+        call = free_calls[--free_call_count];
+        (void)PyObject_Init((PyObject *)call, &Call_Type);
+    } else if ((call = PyObject_New(CallObject, &Call_Type)) == NULL) {
+        PyErr_Clear();
+        return NULL;
+    }
+    call->stack = stack;
+    call->count = count;
+    call->kwnames = kwnames;
+    call->args = call->kwargs = call->span = call->current = call->state = NULL;
+    return call;
+}
+
+static PyObject *call_args(CallObject *call, void *unused) {
+    (void)unused;
+    if (call->args == NULL) {
+        Py_ssize_t count = call->stack != NULL ? call->count : 0;
+        call->args = PyTuple_New(count);
+        for (Py_ssize_t i = 0; call->args != NULL && i < count; i++)
+            PyTuple_SET_ITEM(call->args, i, Py_NewRef(call->stack[i]));
+    }
+    return Py_XNewRef(call->args);
+}
+
+static PyObject *call_kwargs(CallObject *call, void *unused) {
+    (void)unused;
+    if (call->kwargs == NULL) {
+        call->kwargs = PyDict_New();
+        Py_ssize_t count = call->stack != NULL && call->kwnames != NULL ? PyTuple_GET_SIZE(call->kwnames) : 0;
+        for (Py_ssize_t i = 0; call->kwargs != NULL && i < count; i++)
+            if (PyDict_SetItem(call->kwargs, PyTuple_GET_ITEM(call->kwnames, i), call->stack[call->count + i]) < 0)
+                return NULL;
+    }
+    return Py_XNewRef(call->kwargs);
+}
+
+// get(index, name, default=None): an argument wherever the caller put it.
+static PyObject *call_get(CallObject *call, PyObject *const *args, Py_ssize_t count) {
+    Py_ssize_t index = count >= 2 ? PyLong_AsSsize_t(args[0]) : -2;
+    if (count < 2 || count > 3 || (index == -1 && PyErr_Occurred()) || !PyUnicode_Check(args[1])) {
+        PyErr_SetString(PyExc_TypeError, "get(index: int, name: str, default=None)");
+        return NULL;
+    }
+    if (call->stack == NULL) { // the call is over: what was kept
+        if (call->args != NULL && index >= 0 && index < PyTuple_GET_SIZE(call->args))
+            return Py_NewRef(PyTuple_GET_ITEM(call->args, index));
+        PyObject *value = call->kwargs != NULL ? PyDict_GetItem(call->kwargs, args[1]) : NULL;
+        return Py_NewRef(value != NULL ? value : count == 3 ? args[2] : Py_None);
+    }
+    if (index >= 0 && index < call->count)
+        return Py_NewRef(call->stack[index]);
+    Py_ssize_t names = call->kwnames != NULL ? PyTuple_GET_SIZE(call->kwnames) : 0;
+    for (Py_ssize_t i = 0; i < names; i++) {
+        PyObject *name = PyTuple_GET_ITEM(call->kwnames, i);
+        if (name == args[1] || PyUnicode_Compare(name, args[1]) == 0)
+            return Py_NewRef(call->stack[call->count + i]);
+    }
+    return Py_NewRef(count == 3 ? args[2] : Py_None);
+}
+
+// The caller's stack is gone now: whoever kept the Call keeps what it had asked for.
+static void call_release(CallObject *call) {
+    if (call == NULL)
+        return;
+    if (Py_REFCNT(call) > 1) {
+        PyErr_Clear();
+        Py_XDECREF(call_args(call, NULL));
+        Py_XDECREF(call_kwargs(call, NULL));
+        PyErr_Clear();
+    }
+    call->stack = NULL;
+    call->kwnames = NULL;
+    Py_DECREF(call);
+}
+
+static void call_dealloc(CallObject *call) {
+    Py_CLEAR(call->args);
+    Py_CLEAR(call->kwargs);
+    Py_CLEAR(call->span);
+    Py_CLEAR(call->current);
+    Py_CLEAR(call->state);
+    if (free_call_count < FREE_CALLS)
+        free_calls[free_call_count++] = call;
+    else
+        PyObject_Free(call);
+}
+
+static PyObject *call_create(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
+    (void)type;
+    CallObject *call = call_new(NULL, 0, NULL);
+    if (call != NULL) {
+        call->args = Py_NewRef(args);
+        call->kwargs = kwargs != NULL ? Py_NewRef(kwargs) : PyDict_New();
+    }
+    return (PyObject *)call;
+}
+
+// The open SERVER or CONSUMER span around this call.
+static PyObject *call_entry(CallObject *call, void *unused) {
+    (void)unused;
+    SpanObject *entry = span_object_check(call->current) ? ((SpanObject *)call->current)->entry_open : NULL;
+    return Py_NewRef(entry != NULL && !entry->ended ? (PyObject *)entry : Py_None);
+}
+
+static PyMethodDef call_methods[] = {
+    {"get", (PyCFunction)(void (*)(void))call_get, METH_FASTCALL, "get(index, name, default=None): one argument"},
+    {NULL},
+};
+static PyGetSetDef call_getset[] = {
+    {"args", (getter)call_args, NULL, "positional arguments, self included", NULL},
+    {"kwargs", (getter)call_kwargs, NULL, "keyword arguments", NULL},
+    {"entry", (getter)call_entry, NULL, "the open SERVER or CONSUMER span around the call, or None", NULL},
+    {NULL},
+};
+static PyMemberDef call_members[] = {
+    {"span", T_OBJECT, offsetof(CallObject, span), 0, "the call's Span, or None"},
+    {"state", T_OBJECT, offsetof(CallObject, state), 0, "whatever the hook wants to keep until conclude"},
+    {NULL},
+};
+PyTypeObject Call_Type = {
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "pillion._native.Call",
+    .tp_basicsize = sizeof(CallObject),
+    .tp_dealloc = (destructor)call_dealloc,
+    .tp_flags = Py_TPFLAGS_DEFAULT,
+    .tp_methods = call_methods,
+    .tp_getset = call_getset,
+    .tp_members = call_members,
+    .tp_new = call_create,
+    .tp_doc = "Call(*args, **kwargs): one call of a hooked function.",
+};
+
+// --- Wrapper
+
+static void wrapper_error(WrapperObject *wrapper) {
+    if (++wrapper->counts.errors >= HOOK_ERRORS)
+        wrapper->disabled = true;
+}
+
+// A hook's attributes onto its span; error.type among them means that the operation failed.
+static void wrapper_set(SpanObject *span, PyObject *attributes) {
+    if (span->ended || attributes == NULL || !PyDict_Check(attributes))
+        return;
+    text_set_all(&span->span, attributes, false);
+    if (!span->failed && PyDict_GetItemString(attributes, "error.type") != NULL)
+        span_set_status(&span->span, SPAN_STATUS_ERROR, "", 0);
+}
+
+// Calls a hook's function, with the exception state clean before and after. NULL: it failed, and that is dealt with.
+static PyObject *hook_call(WrapperObject *wrapper, PyObject *function, CallObject *call, PyObject *second) {
+    hook_busy++;
+    PyObject *py_result = PyObject_CallFunctionObjArgs(function, (PyObject *)call, second, NULL);
+    hook_busy--;
+    if (py_result == NULL) {
+        hook_error(wrapper->original);
+        wrapper_error(wrapper);
+    }
+    return py_result;
+}
+
+// Opens the span that `described` (name, or (name, attributes)) tells of; NULL: none.
+static SpanObject *wrapper_begin(WrapperObject *wrapper, PyObject *described, PyObject *current) {
+    PyObject *name = described, *attributes = NULL;
+    if (PyTuple_CheckExact(described) && PyTuple_GET_SIZE(described) == 2) {
+        name = PyTuple_GET_ITEM(described, 0);
+        attributes = PyTuple_GET_ITEM(described, 1);
+    }
+    if (!PyUnicode_Check(name)) {
+        if (described != Py_None) {
+            PyErr_SetString(PyExc_TypeError, "describe returns a name, (name, attributes) or None");
+            hook_error(wrapper->original);
+            wrapper_error(wrapper);
+        }
+        return NULL;
+    }
+    PyObject *py_keep = NULL;
+    struct span_text text = text_of(name, &py_keep);
+    SpanObject *span = span_object_begin(current, (enum span_kind)wrapper->kind, text, wrapper->scope_id, 0);
+    Py_XDECREF(py_keep);
+    if (span == NULL) {
+        PyErr_Clear();
+        return NULL;
+    }
+    span->family = wrapper->family;
+    text_set_all(&span->span, attributes, false);
+    return span;
+}
+
+static void wrapper_conclude(WrapperObject *wrapper, CallObject *call, SpanObject *span, PyObject *result) {
+    if (wrapper->conclude == NULL || !span->span.recording)
+        return;
+    PyObject *py_attributes = hook_call(wrapper, wrapper->conclude, call, result);
+    wrapper_set(span, py_attributes);
+    Py_XDECREF(py_attributes);
+}
+
+static void wrapper_failed(WrapperObject *wrapper, CallObject *call, SpanObject *span) {
+    PyObject *py_exception = compat_take_exception();
+    if (py_exception == NULL)
+        return;
+    if (span->span.recording && !span->ended) {
+        exception_record(span, py_exception, true);
+        if (wrapper->failed != NULL) {
+            PyObject *py_attributes = hook_call(wrapper, wrapper->failed, call, py_exception);
+            wrapper_set(span, py_attributes);
+            Py_XDECREF(py_attributes);
+        }
+    }
+    compat_give_exception(py_exception);
+}
+
+static PyObject *wrapper_span(WrapperObject *wrapper, CallObject *call, PyObject *current, PyObject *const *args,
+                              size_t nargsf, PyObject *kwnames) {
+    SpanObject *span = NULL;
+    PyObject *py_described = wrapper->describe != NULL ? hook_call(wrapper, wrapper->describe, call, NULL) : NULL;
+    if (py_described != NULL)
+        span = wrapper_begin(wrapper, py_described, current);
+    Py_XDECREF(py_described);
+    if (span == NULL)
+        return PyObject_Vectorcall(wrapper->original, args, nargsf, kwnames);
+    call->span = Py_NewRef(span);
+    context_set((PyObject *)span);
+    PyObject *py_result = PyObject_Vectorcall(wrapper->original, args, nargsf, kwnames);
+    PyObject *py_exception = py_result == NULL ? compat_take_exception() : NULL;
+    PyObject *py_now = context_get();
+    if (py_now == (PyObject *)span)
+        context_set(current);
+    Py_XDECREF(py_now);
+    if (py_result != NULL) {
+        wrapper_conclude(wrapper, call, span, py_result);
+    } else {
+        compat_give_exception(py_exception);
+        wrapper_failed(wrapper, call, span);
+    }
+    span_object_end(span, 0);
+    Py_DECREF(span);
+    return py_result;
+}
+
+static PyObject *wrapper_observe(WrapperObject *wrapper, CallObject *call, PyObject *current, PyObject *const *args,
+                                 size_t nargsf, PyObject *kwnames) {
+    call->span = span_object_check(current) ? Py_NewRef(current) : NULL;
+    if (wrapper->describe != NULL)
+        Py_XDECREF(hook_call(wrapper, wrapper->describe, call, NULL));
+    PyObject *py_result = PyObject_Vectorcall(wrapper->original, args, nargsf, kwnames);
+    if (py_result == NULL && wrapper->failed != NULL) {
+        PyObject *py_exception = compat_take_exception();
+        Py_XDECREF(hook_call(wrapper, wrapper->failed, call, py_exception));
+        compat_give_exception(py_exception);
+    } else if (py_result != NULL && wrapper->conclude != NULL) {
+        PyObject *py_other = hook_call(wrapper, wrapper->conclude, call, py_result);
+        if (wrapper->kind == WRAP_REPLACE && py_other != NULL) {
+            Py_DECREF(py_result);
+            return py_other;
+        }
+        Py_XDECREF(py_other);
+    }
+    return py_result;
+}
+
+// True: this call is none of our business.
+static bool wrapper_aside(WrapperObject *wrapper, PyObject *current) {
+    if (wrapper->kind >= WRAP_OBSERVE || !span_object_check(current))
+        return false;
+    SpanObject *span = (SpanObject *)current;
+    if (span->ended)
+        return false;
+    if (wrapper->family != 0 && span->family == wrapper->family)
+        return true;
+    return !span->span.recording && wrapper->kind != SPAN_SERVER && wrapper->kind != SPAN_CONSUMER;
+}
+
+static PyObject *wrapper_vectorcall(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *kwnames) {
+    WrapperObject *wrapper = (WrapperObject *)self;
+    if (wrapper->disabled || hook_busy > 0)
+        return PyObject_Vectorcall(wrapper->original, args, nargsf, kwnames);
+    wrapper->counts.calls++;
+    if (wrapper->kind == WRAP_WSGI)
+        return wsgi_call(wrapper->original, wrapper->scope_id, args, nargsf, kwnames);
+    PyObject *py_current = context_get(), *py_result = NULL;
+    CallObject *call = NULL;
+    if (!wrapper_aside(wrapper, py_current))
+        call = call_new(args, PyVectorcall_NARGS(nargsf), kwnames);
+    if (call != NULL)
+        call->current = Py_XNewRef(py_current);
+    if (call == NULL)
+        py_result = PyObject_Vectorcall(wrapper->original, args, nargsf, kwnames);
+    else if (wrapper->kind >= WRAP_OBSERVE)
+        py_result = wrapper_observe(wrapper, call, py_current, args, nargsf, kwnames);
+    else
+        py_result = wrapper_span(wrapper, call, py_current, args, nargsf, kwnames);
+    if (call != NULL) {
+        PyObject *py_exception = py_result == NULL ? compat_take_exception() : NULL;
+        call_release(call);
+        if (py_exception != NULL)
+            compat_give_exception(py_exception);
+    }
+    Py_XDECREF(py_current);
+    return py_result;
+}
+
+static PyObject *wrapper_bind(PyObject *self, PyObject *object, PyObject *type) {
+    (void)type;
+    if (object == NULL || object == Py_None || !((WrapperObject *)self)->binds)
+        return Py_NewRef(self);
+    return PyMethod_New(self, object);
+}
+
+static PyObject *wrapper_getattro(PyObject *self, PyObject *name) {
+    PyObject *py_value = PyObject_GenericGetAttr(self, name);
+    if (py_value == NULL && PyErr_ExceptionMatches(PyExc_AttributeError)) {
+        PyErr_Clear();
+        py_value = PyObject_GetAttr(((WrapperObject *)self)->original, name);
+    }
+    return py_value;
+}
+
+static PyObject *wrapper_from_original(WrapperObject *wrapper, const char *name) {
+    return PyObject_GetAttrString(wrapper->original, name);
+}
+
+static PyObject *wrapper_get_forwarded(PyObject *self, void *name) {
+    return wrapper_from_original((WrapperObject *)self, name);
+}
+
+static PyObject *wrapper_reduce(PyObject *self, PyObject *unused) {
+    (void)unused;
+    return wrapper_from_original((WrapperObject *)self, "__qualname__");
+}
+
+static PyObject *wrapper_repr(PyObject *self) {
+    return PyObject_Repr(((WrapperObject *)self)->original);
+}
+
+static void wrapper_dealloc(WrapperObject *wrapper) {
+    if (wrapper->weakrefs != NULL)
+        PyObject_ClearWeakRefs((PyObject *)wrapper);
+    Py_XDECREF(wrapper->original);
+    Py_XDECREF(wrapper->describe);
+    Py_XDECREF(wrapper->conclude);
+    Py_XDECREF(wrapper->failed);
+    Py_XDECREF(wrapper->dict);
+    PyObject_Free(wrapper);
+}
+
+static PyObject *none_to_null(PyObject *object) {
+    return object == NULL || object == Py_None ? NULL : Py_NewRef(object);
+}
+
+static PyObject *wrapper_create(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
+    (void)type;
+    static char *names[] = {"original", "kind", "scope", "describe", "conclude", "failed", "family", "binds", NULL};
+    PyObject *original, *describe = NULL, *conclude = NULL, *failed = NULL;
+    const char *scope;
+    int kind, binds = 1;
+    unsigned family = 0;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "Ois|OOOIp:Wrapper", names, &original, &kind, &scope, &describe,
+                                     &conclude, &failed, &family, &binds))
+        return NULL;
+    WrapperObject *wrapper = PyObject_New(WrapperObject, &Wrapper_Type);
+    if (wrapper == NULL)
+        return NULL;
+    memset((char *)wrapper + sizeof(PyObject), 0, sizeof *wrapper - sizeof(PyObject));
+    wrapper->original = Py_NewRef(original);
+    wrapper->describe = none_to_null(describe);
+    wrapper->conclude = none_to_null(conclude);
+    wrapper->failed = none_to_null(failed);
+    wrapper->vectorcall = wrapper_vectorcall;
+    wrapper->kind = kind;
+    wrapper->family = family;
+    wrapper->scope_id = core_intern(scope, strlen(scope));
+    wrapper->binds = binds != 0;
+    wrapper->dict = PyDict_New();
+    if (wrapper->dict == NULL || PyDict_SetItemString(wrapper->dict, "__wrapped__", original) < 0)
+        Py_CLEAR(wrapper);
+    return (PyObject *)wrapper;
+}
+
+static PyMethodDef wrapper_methods[] = {
+    {"__reduce__", wrapper_reduce, METH_NOARGS, NULL},
+    {NULL},
+};
+static PyMemberDef wrapper_members[] = {
+    {"pillion_original", T_OBJECT, offsetof(WrapperObject, original), READONLY, "what was wrapped"},
+    {"pillion_disabled", T_BOOL, offsetof(WrapperObject, disabled), 0, "calls go straight to the original"},
+    {"pillion_calls", T_ULONGLONG, offsetof(WrapperObject, counts.calls), READONLY, "calls seen"},
+    {"pillion_errors", T_ULONGLONG, offsetof(WrapperObject, counts.errors), READONLY, "errors of the hook"},
+    {NULL},
+};
+static PyGetSetDef wrapper_getset[] = {
+    {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, NULL, NULL},
+    {"__doc__", wrapper_get_forwarded, NULL, NULL, "__doc__"},
+    {"__module__", wrapper_get_forwarded, NULL, NULL, "__module__"},
+    {NULL},
+};
+
+PyTypeObject Wrapper_Type = {
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "pillion._native.Wrapper",
+    .tp_basicsize = sizeof(WrapperObject),
+    .tp_dealloc = (destructor)wrapper_dealloc,
+    .tp_vectorcall_offset = offsetof(WrapperObject, vectorcall),
+    .tp_call = PyVectorcall_Call,
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL,
+    .tp_methods = wrapper_methods,
+    .tp_members = wrapper_members,
+    .tp_getset = wrapper_getset,
+    .tp_getattro = wrapper_getattro,
+    .tp_repr = wrapper_repr,
+    .tp_descr_get = wrapper_bind,
+    .tp_dictoffset = offsetof(WrapperObject, dict),
+    .tp_weaklistoffset = offsetof(WrapperObject, weakrefs),
+    .tp_new = wrapper_create,
+};
+
+static PyObject *set_report(PyObject *module, PyObject *callable) {
+    (void)module;
+    PyObject *py_old = report;
+    report = none_to_null(callable);
+    Py_XDECREF(py_old);
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef functions[] = {
+    {"set_report", set_report, METH_O, "set_report(callable(where, exception)): who hears of errors in hooks"},
+    {NULL},
+};
+
+int module_wrap_init(PyObject *module) {
+    if (PyType_Ready(&Call_Type) < 0 || PyType_Ready(&Wrapper_Type) < 0)
+        return -1;
+    Py_INCREF(&Call_Type);
+    Py_INCREF(&Wrapper_Type);
+    if (PyModule_AddObject(module, "Call", (PyObject *)&Call_Type) < 0 ||
+        PyModule_AddObject(module, "Wrapper", (PyObject *)&Wrapper_Type) < 0)
+        return -1;
+    return PyModule_AddFunctions(module, functions);
+}

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// process: see process.h. Reads two files of /proc, once a process.
+#include "process.h"
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static size_t read_file(const char *path, char *out, size_t capacity) {
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return 0;
+    size_t used = 0;
+    ssize_t got;
+    while (used < capacity - 1 && (got = read(fd, out + used, capacity - 1 - used)) > 0)
+        used += (size_t)got;
+    close(fd);
+    out[used] = 0;
+    return used;
+}
+
+uint64_t process_start_ticks(void) {
+    char text[1024];
+    if (read_file("/proc/self/stat", text, sizeof text) == 0)
+        return 0;
+    char *at = strrchr(text, ')'); // the command may hold blanks and brackets
+    for (int field = 2; at != NULL && field < 22; field++)
+        at = strchr(at + 1, ' ');
+    return at != NULL ? strtoull(at, NULL, 10) : 0;
+}
+
+bool process_creation_time(char *out, size_t capacity) {
+    char *text = malloc(1 << 16);
+    uint64_t ticks = process_start_ticks();
+    long hertz = sysconf(_SC_CLK_TCK);
+    const char *boot = NULL;
+    if (text != NULL && read_file("/proc/stat", text, 1 << 16) > 0)
+        boot = strstr(text, "\nbtime ");
+    unsigned long long boot_s = boot != NULL ? strtoull(boot + 7, NULL, 10) : 0;
+    free(text);
+    if (ticks == 0 || boot_s == 0 || hertz <= 0)
+        return false;
+    time_t seconds = (time_t)(boot_s + ticks / (uint64_t)hertz);
+    unsigned milliseconds = (unsigned)(ticks % (uint64_t)hertz * 1000 / (uint64_t)hertz);
+    struct tm utc;
+    char date[32];
+    if (gmtime_r(&seconds, &utc) == NULL || strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", &utc) == 0)
+        return false;
+    return (size_t)snprintf(out, capacity, "%s.%03uZ", date, milliseconds) < capacity;
+}
