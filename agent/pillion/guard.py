@@ -24,7 +24,7 @@ def open_log(path: str | None) -> None:
 
 def log(message: str) -> None:
     """One line into pillion's own log."""
-    global _written
+    global _path, _written
     if _path is None or _written > LOG_BYTES:
         return
     try:
