@@ -177,7 +177,7 @@ static void start_statement(struct walk *walk) {
 // The word is a verb: name it and set what follows.
 static void take_verb(struct walk *walk, struct sql_token word, enum word_class class) {
     add_operation(walk, word);
-    walk->verb_open = false;
+    walk->verb_open &= walk->depth > 0; // WITH: the queries in parentheses come before the verb
     walk->fillers = 0;
     walk->tables = class == WORD_SELECT || class == WORD_CHANGE || sql_token_is(word, "TRUNCATE");
     walk->expect = class == WORD_DEFINE ? EXPECT_KIND : EXPECT_NAME;

@@ -15,12 +15,20 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Callable
 
-METHODS = frozenset("GET HEAD POST PUT DELETE CONNECT OPTIONS TRACE PATCH QUERY".split())
+METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"))
 DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
 # Values of these keys of a query string are signatures or keys (http-spans.md); matched with their case.
 SECRET_KEYS = frozenset(
-    "X-Amz-Signature X-Amz-Credential X-Amz-Security-Token AWSAccessKeyId Signature sig X-Goog-Signature".split()
+    (
+        "AWSAccessKeyId",
+        "Signature",
+        "X-Amz-Credential",
+        "X-Amz-Security-Token",
+        "X-Amz-Signature",
+        "X-Goog-Signature",
+        "sig",
+    )
 )
 CLIENTS = ("requests", "urllib3", "urllib", "http_client")
 VERSIONS = {9: "0.9", 10: "1.0", 11: "1.1", 20: "2", 30: "3"}  # of http.client and urllib3

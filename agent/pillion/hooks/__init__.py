@@ -7,6 +7,10 @@ the modules that its targets lie in: when one of them is imported, `pillion.hook
 
 from __future__ import annotations
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 class Hook:
     """One row."""
@@ -17,6 +21,12 @@ class Hook:
         self.name = name
         self.modules = modules
         self.file = file
+
+    def load(self) -> Any:
+        """The hook's file, imported now: TARGETS and the functions they name."""
+        import importlib
+
+        return importlib.import_module("pillion.hooks." + self.file)
 
     def __repr__(self) -> str:
         return f"Hook({self.name!r}, {self.modules!r}, {self.file!r})"

@@ -53,7 +53,7 @@ def reformat(call: Call, result: object) -> None:
 
 
 def service_name() -> str:
-    return getattr(sys.modules.get("pillion.start"), "SERVICE", "")
+    return getattr(sys.modules.get("pillion.start"), "service", "")
 
 
 TARGETS = {"logging:Logger.makeRecord": Target(OBSERVE, conclude=correlate)}

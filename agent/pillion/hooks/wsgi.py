@@ -14,9 +14,9 @@ COROUTINE = 0x80  # CO_COROUTINE of code.co_flags
 
 
 def is_asynchronous(app: object) -> bool:
-    """Is calling it a matter of `await`? Looks at the function and at the object's `__call__`."""
+    """Is calling it a matter of `await`? Looks at the function, or at the object's `__call__`."""
     app = getattr(app, "func", app)  # of functools.partial
-    for candidate in (app, getattr(type(app), "__call__", None)):
+    for candidate in (app, type(app).__call__):
         code = getattr(getattr(candidate, "__func__", candidate), "__code__", None)
         if code is not None and code.co_flags & COROUTINE:
             return True
