@@ -1,0 +1,278 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The node's processes: who is known, who lives, what each uses, stored every 5 s under the resource of its spans.
+
+One thread. A process becomes known by what boot wrote (processes/*.json), by its ring, or by a received resource with
+pid and creation time; it is the same only while pid and start ticks are. Its end is noticed by a pidfd at once. What
+/proc refuses is logged once and counted after.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+import os
+import select
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import orjson
+import psutil
+
+from pillion_collector.processes_find import Found, find_files, find_resources, forget_file
+from pillion_collector.processes_read import METRICS, SUM, Sample, Stat, cores, look, read_stat, started_ns
+from pillion_collector.store import PointRow, ResourceRow, StoreError
+
+INTERVAL_S = 5.0
+KEPT_ENDED = 1000  # ended processes in the list; the oldest go first
+_log = logging.getLogger("pillion.processes")
+
+
+class Keeps(Protocol):
+    """What the reader needs of the store."""
+
+    def append_points(self, points: Any, resources: Any = ()) -> Any: ...
+
+    def query(self, sql: str, params: Any = ()) -> list[tuple[Any, ...]]: ...
+
+
+@dataclass
+class Process:
+    """One process, alive or ended. `resource_id` None: nothing was stored for it yet."""
+
+    found: Found
+    parent_pid: int | None = None
+    started_ns: int | None = None
+    alive: bool = False
+    ended_ns: int | None = None
+    exit: dict[str, Any] | None = None
+    handle: psutil.Process | None = None
+    pidfd: int = -1
+    sample: Sample | None = None
+    cpu: float | None = None
+    own_resource: bool = False  # the resource row is ours: none was received
+
+
+class Processes:
+    """Starts and stops with the collector; `list` may be called from any thread."""
+
+    def __init__(self, run_dir: Path, store: Keeps, changed: Callable[[], None]) -> None:
+        self._run_dir = run_dir
+        self._store = store
+        self._changed = changed
+        self._known: dict[str, Process] = {}
+        self._lock = threading.Lock()
+        self._boot_s = psutil.boot_time()
+        self._wake, self._waker = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._thread = threading.Thread(target=self._run, name="pillion-processes", daemon=True)
+        self._poll = select.poll()
+        self._poll.register(self._wake, select.POLLIN)
+        self._by_fd: dict[int, Process] = {}
+        self.troubles: Counter[str] = Counter()  # what could not be read or stored, by reason
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        os.write(self._waker, b"x")
+        if self._thread.is_alive():
+            self._thread.join()
+        for fd in (*self._by_fd, self._wake, self._waker):
+            os.close(fd)
+        self._by_fd.clear()
+
+    def known(self) -> list[Process]:
+        """Alive first, then the ended ones, newest first."""
+        with self._lock:
+            known = list(self._known.values())
+        return sorted(known, key=lambda one: (not one.alive, -(one.started_ns or 0)))
+
+    def get(self, process_id: str) -> Process | None:
+        with self._lock:
+            return self._known.get(process_id)
+
+    def cycle(self, now_ns: int) -> int:
+        """Finds, looks, stores; returns how many points were handed to the store."""
+        before = len(self._known)
+        for found in (*find_files(self._run_dir, self.troubles), *self._received()):
+            self._meet(found, now_ns)
+        points: list[PointRow] = []
+        resources: dict[int, ResourceRow] = {}
+        for process in self.known():
+            if process.alive:
+                points += self._sample(process, now_ns, resources)
+        self._save(points, resources)
+        self._forget(now_ns)
+        if len(self._known) != before:
+            self._changed()
+        return len(points)
+
+    def _run(self) -> None:
+        due = time.monotonic()
+        while True:
+            for fd, _ in self._poll.poll(max(0.0, due - time.monotonic()) * 1000):
+                if fd == self._wake:
+                    return
+                self._ended(self._by_fd[fd], time.time_ns())
+            if time.monotonic() >= due:
+                due = time.monotonic() + INTERVAL_S
+                try:
+                    self.cycle(time.time_ns())
+                except Exception as error:  # one bad cycle must not end the watch
+                    self._trouble(f"cycle:{type(error).__name__}", str(error))
+
+    def _received(self) -> list[Found]:
+        try:
+            return find_resources(self._store, self._boot_s)
+        except StoreError as error:
+            self._trouble("resources", str(error))
+            return []
+
+    def _meet(self, found: Found, now_ns: int) -> None:
+        known = self._known.get(found.id)
+        if known is not None:
+            known.found = known.found.merge(found)
+            return
+        process = Process(found, started_ns=started_ns(found.start_ticks, self._boot_s))
+        stat = read_stat(found.pid)
+        if stat is not None and stat.start_ticks == found.start_ticks:
+            self._watch(process, stat)
+        elif found.remote:
+            return  # a resource whose process is not of this node, or gone before we came
+        if not process.alive:
+            process.exit = {"unknown": True}
+        with self._lock:
+            self._known[found.id] = process
+
+    def _watch(self, process: Process, stat: Stat) -> None:
+        """Holds on to the process by descriptor and handle; both are checked again, for the pid may have moved on."""
+        process.parent_pid = stat.parent_pid
+        pid = process.found.pid
+        try:
+            process.handle = psutil.Process(pid)
+            process.pidfd = os.pidfd_open(pid)
+        except psutil.NoSuchProcess:
+            return
+        except OSError as error:
+            self._trouble("pidfd", str(error))
+        again = read_stat(pid)
+        if again is None or again.start_ticks != stat.start_ticks or again.state in "ZX":
+            if process.pidfd >= 0:
+                os.close(process.pidfd)
+            return
+        process.alive = True
+        if process.pidfd >= 0:
+            self._by_fd[process.pidfd] = process
+            self._poll.register(process.pidfd, select.POLLIN)
+
+    def _ended(self, process: Process, now_ns: int) -> None:
+        stat = read_stat(process.found.pid)
+        mine = stat is not None and stat.start_ticks == process.found.start_ticks and stat.state == "Z"
+        process.exit = _exit(stat.exit_status if mine and stat is not None else None)
+        process.ended_ns = now_ns
+        process.alive = False
+        if process.pidfd >= 0:
+            self._poll.unregister(process.pidfd)
+            self._by_fd.pop(process.pidfd)
+            os.close(process.pidfd)
+            process.pidfd = -1
+        self._changed()
+
+    def _sample(self, process: Process, now_ns: int, resources: dict[int, ResourceRow]) -> list[PointRow]:
+        found = process.found
+        stat = read_stat(found.pid)
+        if stat is None or stat.start_ticks != found.start_ticks or stat.state in "ZX" or process.handle is None:
+            self._ended(process, now_ns)
+            return []
+        try:
+            sample = look(process.handle, stat, now_ns, process.started_ns or now_ns, process.sample)
+        except (psutil.NoSuchProcess, psutil.AccessDenied) as error:
+            self._trouble(f"look:{type(error).__name__}", str(error))
+            return []
+        for part in sample.denied:
+            self._trouble(
+                f"denied:{part}",
+                f"/proc/{found.pid}: {part} may not be read; run the collector as the same user or root",
+            )
+        process.cpu, process.sample, process.parent_pid = cores(sample, process.sample), sample, stat.parent_pid
+        if not found.instance or found.decision == "not":
+            return []
+        row = found.resource_row or _own_resource(process)
+        if found.resource_row is None:
+            resources[row.resource_id] = row
+        return points_of(sample, row.resource_id, process.started_ns or now_ns)
+
+    def _save(self, points: list[PointRow], resources: dict[int, ResourceRow]) -> None:
+        if not points:
+            return
+        try:
+            self._store.append_points(points, list(resources.values()))
+        except StoreError as error:
+            self._trouble(f"store:{error.kind}", str(error))
+
+    def _forget(self, now_ns: int) -> None:
+        ended = [one for one in self.known() if not one.alive]
+        for process in ended:
+            forget_file(self._run_dir, process.found.id, now_ns)
+        for process in ended[KEPT_ENDED:]:
+            with self._lock:
+                self._known.pop(process.found.id, None)
+
+    def _trouble(self, reason: str, text: str) -> None:
+        self.troubles[reason] += 1
+        if self.troubles[reason] == 1:
+            _log.warning("%s: %s (further ones are only counted)", reason, text)
+
+
+def points_of(sample: Sample, resource_id: int, began_ns: int) -> list[PointRow]:
+    """The points of one look, named as the conventions name them."""
+    rows = []
+    for (name, which), value in sample.values.items():
+        metric = METRICS[name]
+        attributes = {metric.attribute: orjson.dumps(which).decode()} if metric.attribute else None
+        rows.append(
+            PointRow(
+                sample.time_ns,
+                resource_id,
+                name,
+                metric.unit,
+                value,
+                metric.kind,
+                attributes,
+                began_ns if metric.kind == SUM else 0,
+                metric.monotonic,
+                2 if metric.kind == SUM else 0,
+            )
+        )
+    return rows
+
+
+def _own_resource(process: Process) -> ResourceRow:
+    """The resource of a process that has sent nothing yet: what is known of it, under an id made from its identity."""
+    found = process.found
+    created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime((process.started_ns or 0) / 1e9))
+    attributes = {
+        "service.name": found.service or "",
+        "service.instance.id": found.instance or "",
+        "process.pid": found.pid,
+        "process.creation.time": created,
+        "process.executable.name": found.command,
+    }
+    digest = hashlib.blake2b(f"{found.service}\0{found.instance}\0{found.id}".encode(), digest_size=8).digest()
+    encoded = {key: orjson.dumps(value).decode() for key, value in attributes.items() if value != ""}
+    return ResourceRow(int.from_bytes(digest, "little"), found.service or "", found.instance or "", found.pid, encoded)
+
+
+def _exit(status: int | None) -> dict[str, Any]:
+    """What waitstatus says; unknown when the parent has already taken it or we may not look."""
+    if status is None:
+        return {"unknown": True}
+    with contextlib.suppress(ValueError):
+        code = os.waitstatus_to_exitcode(status)
+        return {"code": code} if code >= 0 else {"signal": -code}
+    return {"unknown": True}
