@@ -84,7 +84,7 @@ MUST_USE enum status grpc_call(struct grpc *grpc, const struct grpc_request *req
 MUST_USE enum status grpc_feed(struct grpc *grpc, const uint8_t *bytes, size_t count);
 // The peer closed, or reading failed: ends a call under way.
 void grpc_hang_up(struct grpc *grpc, const char *why);
-// Bytes to write next; valid until the next call of any function here. 0: nothing now. Each byte is given once.
+// Bytes to write next; valid until the next grpc_take. 0: nothing now. Each byte is given once.
 size_t grpc_take(struct grpc *grpc, const uint8_t **out);
 
 // GRPC_DONE: *out (may be NULL) is filled and stays so until the next grpc_call.

@@ -65,7 +65,7 @@ struct sender_stats {
     uint64_t threads;        // how often the thread was started
     bool running;            // the thread exists now
     bool connected;          // as of the last step
-    bool in_call;            // a batch waits for its answer, or for its next attempt
+    bool in_call;            // an attempt is under way
     int last_code;           // gRPC code of the last answer or failure
     char last_message[160];  // its text; "" when the last one was fine
 };
