@@ -29,7 +29,7 @@ static uint64_t mix(uint64_t x) {
 static uint64_t permute(uint64_t n, unsigned key) {
     uint64_t in = atomic_load_explicit(&keys[key], memory_order_relaxed);
     uint64_t out = atomic_load_explicit(&keys[KEY_OUT], memory_order_relaxed);
-    return mix(mix(n * GOLDEN + in) ^ out);
+    return mix(n * GOLDEN + in) ^ out;
 }
 
 // Fills from getrandom without ever blocking (early boot), else from /dev/urandom. What neither gave stays.

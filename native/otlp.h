@@ -19,17 +19,19 @@
 #define OTLP_SPANS_LIMIT 2048u           // a request
 #define OTLP_SCOPES_LIMIT 64u            // a request; a batch ends before one more
 
-// Room for one batch being built, about 50 KB. Owned by the caller, needs no initialisation, may be reused.
+// Room for one batch being built. Owned by the caller, needs no initialisation, may be reused. Large, but only touched
+// as far as a batch goes: take it from malloc.
 struct otlp_scratch {
     struct {
-        const uint8_t *record; // Borrowed from the ring
-        uint32_t bytes;        // of the encoded Span message
-        uint32_t scope;        // index into scopes
+        uint32_t at;    // of the encoded Span message with its head, in `encoded`
+        uint32_t bytes; // of it
+        uint32_t scope; // index into scopes
     } spans[OTLP_SPANS_LIMIT];
     struct {
         uint32_t id;
         uint32_t bytes; // of the encoded ScopeSpans message
     } scopes[OTLP_SCOPES_LIMIT];
+    uint8_t encoded[OTLP_BYTES_LIMIT]; // spans in the order of the ring
 };
 
 struct otlp_result {

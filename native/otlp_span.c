@@ -88,55 +88,48 @@ bool otlp_record_ok(const uint8_t *record, uint32_t bytes) {
     return at == head.items_bytes;
 }
 
-static void put_any(struct wire_sink *sink, uint32_t type, const uint8_t *value, uint32_t bytes);
+static void put_any(struct wire_sink *sink, uint32_t field, uint32_t type, const uint8_t *value, uint32_t bytes);
 
-static size_t any_bytes(uint32_t type, const uint8_t *value, uint32_t bytes) {
-    struct wire_sink count = {0};
-    put_any(&count, type, value, bytes);
-    return count.bytes;
-}
-
-static void put_array_values(struct wire_sink *sink, const uint8_t *value, uint32_t bytes) {
+static void put_array(struct wire_sink *sink, const uint8_t *value, uint32_t bytes) {
+    size_t begun = wire_begin(sink, 5, 1);
     for (uint32_t at = 0; at < bytes;) {
         uint32_t head[2];
         memcpy(head, value + at, 8);
-        wire_message(sink, 1, any_bytes(head[0], value + at + 8, head[1]));
-        put_any(sink, head[0], value + at + 8, head[1]);
+        put_any(sink, 1, head[0], value + at + 8, head[1]);
         at += 8 + padded(head[1]);
     }
+    wire_end(sink, begun, 1);
 }
 
-// The inside of an AnyValue.
-static void put_any(struct wire_sink *sink, uint32_t type, const uint8_t *value, uint32_t bytes) {
+// An AnyValue in `field`.
+static void put_any(struct wire_sink *sink, uint32_t field, uint32_t type, const uint8_t *value, uint32_t bytes) {
+    size_t begun = wire_begin(sink, field, 1);
     uint64_t number = 0;
     if (bytes >= 8)
         memcpy(&number, value, 8);
     switch (type) {
     case SPAN_STRING:
-        wire_field_text(sink, 1, (const char *)value, bytes);
+        wire_text(sink, 1, (const char *)value, bytes);
         break;
     case SPAN_BOOL:
-        wire_field_varint(sink, 2, number != 0);
+        wire_varint(sink, 2, number != 0);
         break;
     case SPAN_INT:
-        wire_field_varint(sink, 3, number);
+        wire_varint(sink, 3, number);
         break;
     case SPAN_DOUBLE:
-        wire_field_64(sink, 4, number);
+        wire_fixed64(sink, 4, number);
         break;
     case SPAN_BYTES:
-        wire_field_bytes(sink, 7, value, bytes);
+        wire_bytes(sink, 7, value, bytes);
         break;
-    case SPAN_ARRAY: {
-        struct wire_sink count = {0};
-        put_array_values(&count, value, bytes);
-        wire_message(sink, 5, count.bytes);
-        put_array_values(sink, value, bytes);
+    case SPAN_ARRAY:
+        put_array(sink, value, bytes);
         break;
-    }
     default:
         break;
     }
+    wire_end(sink, begun, 1);
 }
 
 // One KeyValue in `field`. A key that the table of strings doesn't know takes the attribute with it.
@@ -144,19 +137,14 @@ static void put_attribute(struct wire_sink *sink, const struct intern_view *stri
                           uint32_t field) {
     const char *key = (const char *)item->payload + 4;
     uint32_t key_bytes, at = value_at(item);
-    struct wire_sink count = {0};
     if (item->head.inline_key)
         memcpy(&key_bytes, item->payload, 4);
     else if (!intern_get(strings, item->head.key_id, &key, &key_bytes))
         return;
-    const uint8_t *value = item->payload + at;
-    uint32_t bytes = item->head.bytes - at;
-    size_t any = any_bytes(item->head.type, value, bytes);
-    wire_field_text(&count, 1, key, key_bytes);
-    wire_message(sink, field, count.bytes + wire_frame(2, any));
-    wire_field_text(sink, 1, key, key_bytes);
-    wire_message(sink, 2, any);
-    put_any(sink, item->head.type, value, bytes);
+    size_t begun = wire_begin(sink, field, 1);
+    wire_text(sink, 1, key, key_bytes);
+    put_any(sink, 2, item->head.type, item->payload + at, item->head.bytes - at);
+    wire_end(sink, begun, 1);
 }
 
 void otlp_put_attributes(struct wire_sink *sink, const struct intern_view *strings, const uint8_t *items,
@@ -185,11 +173,13 @@ static void put_event(struct wire_sink *sink, const struct intern_view *strings,
         name_bytes = 0;
     memcpy(&time_ns, event->payload, 8);
     memcpy(&dropped, event->payload + 8, 4);
-    wire_field_64(sink, 1, time_ns);
-    wire_field_text(sink, 2, name, name_bytes);
+    size_t begun = wire_begin(sink, 11, 1);
+    wire_fixed64(sink, 1, time_ns);
+    wire_text(sink, 2, name, name_bytes);
     put_owned(sink, strings, items, bytes, at, 3);
     if (dropped != 0)
-        wire_field_varint(sink, 4, dropped);
+        wire_varint(sink, 4, dropped);
+    wire_end(sink, begun, 1);
 }
 
 static void put_link(struct wire_sink *sink, const struct intern_view *strings, const struct item *link,
@@ -197,30 +187,26 @@ static void put_link(struct wire_sink *sink, const struct intern_view *strings, 
     uint32_t flags, dropped;
     memcpy(&flags, link->payload + 24, 4);
     memcpy(&dropped, link->payload + 28, 4);
-    wire_field_bytes(sink, 1, link->payload, 16);
-    wire_field_bytes(sink, 2, link->payload + 16, 8);
+    size_t begun = wire_begin(sink, 13, 1);
+    wire_bytes(sink, 1, link->payload, 16);
+    wire_bytes(sink, 2, link->payload + 16, 8);
     if (link->head.bytes > 32)
-        wire_field_text(sink, 3, (const char *)link->payload + 32, link->head.bytes - 32);
+        wire_text(sink, 3, (const char *)link->payload + 32, link->head.bytes - 32);
     put_owned(sink, strings, items, bytes, at, 4);
     if (dropped != 0)
-        wire_field_varint(sink, 5, dropped);
-    wire_field_32(sink, 6, flags);
+        wire_varint(sink, 5, dropped);
+    wire_fixed32(sink, 6, flags);
+    wire_end(sink, begun, 1);
 }
 
 static void put_events_and_links(struct wire_sink *sink, const struct intern_view *strings, const uint8_t *items,
                                  uint32_t bytes) {
     struct item item;
     for (uint32_t at = 0; next_item(items, bytes, &at, &item);) {
-        struct wire_sink count = {0};
-        if (item.head.tag == SPAN_ITEM_EVENT) {
-            put_event(&count, strings, &item, items, bytes, at);
-            wire_message(sink, 11, count.bytes);
+        if (item.head.tag == SPAN_ITEM_EVENT)
             put_event(sink, strings, &item, items, bytes, at);
-        } else if (item.head.tag == SPAN_ITEM_LINK) {
-            put_link(&count, strings, &item, items, bytes, at);
-            wire_message(sink, 13, count.bytes);
+        else if (item.head.tag == SPAN_ITEM_LINK)
             put_link(sink, strings, &item, items, bytes, at);
-        }
     }
 }
 
@@ -242,22 +228,19 @@ static void find_text(const uint8_t *items, uint32_t bytes, enum span_item_tag t
 static void put_status(struct wire_sink *sink, const struct span_record *head, const uint8_t *items) {
     const char *message;
     uint32_t bytes;
-    struct wire_sink count = {0};
     if (head->status == SPAN_STATUS_UNSET)
         return;
     find_text(items, head->items_bytes, SPAN_ITEM_MESSAGE, &message, &bytes);
+    size_t begun = wire_begin(sink, 15, 1);
     if (bytes != 0)
-        wire_field_text(&count, 2, message, bytes);
-    wire_field_varint(&count, 3, head->status);
-    wire_message(sink, 15, count.bytes);
-    if (bytes != 0)
-        wire_field_text(sink, 2, message, bytes);
-    wire_field_varint(sink, 3, head->status);
+        wire_text(sink, 2, message, bytes);
+    wire_varint(sink, 3, head->status);
+    wire_end(sink, begun, 1);
 }
 
 static void put_dropped(struct wire_sink *sink, uint32_t field, uint32_t count) {
     if (count != 0)
-        wire_field_varint(sink, field, count);
+        wire_varint(sink, field, count);
 }
 
 void otlp_put_span(struct wire_sink *sink, const struct intern_view *strings, const uint8_t *record) {
@@ -267,19 +250,19 @@ void otlp_put_span(struct wire_sink *sink, const struct intern_view *strings, co
     const char *text;
     uint32_t bytes;
     memcpy(&head, record, sizeof head);
-    wire_field_bytes(sink, 1, head.trace_id, 16);
-    wire_field_bytes(sink, 2, head.span_id, 8);
+    wire_bytes(sink, 1, head.trace_id, 16);
+    wire_bytes(sink, 2, head.span_id, 8);
     find_text(items, head.items_bytes, SPAN_ITEM_TRACESTATE, &text, &bytes);
     if (bytes != 0)
-        wire_field_text(sink, 3, text, bytes);
+        wire_text(sink, 3, text, bytes);
     if (memcmp(head.parent_id, no_parent, 8) != 0)
-        wire_field_bytes(sink, 4, head.parent_id, 8);
+        wire_bytes(sink, 4, head.parent_id, 8);
     if (head.name_id == 0 || !intern_get(strings, head.name_id, &text, &bytes))
         find_text(items, head.items_bytes, SPAN_ITEM_NAME, &text, &bytes);
-    wire_field_text(sink, 5, text, bytes);
-    wire_field_varint(sink, 6, head.kind);
-    wire_field_64(sink, 7, head.start_ns);
-    wire_field_64(sink, 8, head.end_ns);
+    wire_text(sink, 5, text, bytes);
+    wire_varint(sink, 6, head.kind);
+    wire_fixed64(sink, 7, head.start_ns);
+    wire_fixed64(sink, 8, head.end_ns);
     otlp_put_attributes(sink, strings, items, head.items_bytes, 9);
     put_dropped(sink, 10, head.dropped_attributes);
     if (head.events != 0 || head.links != 0)
@@ -287,5 +270,5 @@ void otlp_put_span(struct wire_sink *sink, const struct intern_view *strings, co
     put_dropped(sink, 12, head.dropped_events);
     put_dropped(sink, 14, head.dropped_links);
     put_status(sink, &head, items);
-    wire_field_32(sink, 16, head.flags);
+    wire_fixed32(sink, 16, head.flags);
 }

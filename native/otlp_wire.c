@@ -3,65 +3,113 @@
 #include "otlp_wire.h"
 #include <string.h>
 
+#define HEAD_BYTES 15u // a tag and a varint, at most
+
+// Fixed fields are copied: machines we run on are little-endian, as the wire is.
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "a big-endian machine needs swaps here");
+
+enum wire_type { VARINT = 0, FIXED64 = 1, LENGTH = 2, FIXED32 = 5 };
+
 static uint32_t varint_bytes(uint64_t value) {
     return (uint32_t)(63 - __builtin_clzll(value | 1)) / 7 + 1;
 }
 
-void wire_varint(struct wire_sink *sink, uint64_t value) {
-    if (sink->to == NULL) {
-        sink->bytes += varint_bytes(value);
-        return;
-    }
+static uint8_t *put_varint(uint8_t *to, uint64_t value) {
     for (; value >= 0x80; value >>= 7)
-        sink->to[sink->bytes++] = (uint8_t)(value | 0x80);
-    sink->to[sink->bytes++] = (uint8_t)value;
+        *to++ = (uint8_t)(value | 0x80);
+    *to++ = (uint8_t)value;
+    return to;
+}
+
+// Room for `count` more bytes, or full.
+static bool fits(struct wire_sink *sink, size_t count) {
+    if (__builtin_expect(count <= sink->capacity - sink->bytes, 1))
+        return true;
+    sink->full = true;
+    return false;
+}
+
+static uint8_t *put_tag(struct wire_sink *sink, uint32_t field, enum wire_type type) {
+    return put_varint(sink->to + sink->bytes, (uint64_t)field << 3 | type);
+}
+
+static void advance(struct wire_sink *sink, const uint8_t *behind) {
+    sink->bytes = (size_t)(behind - sink->to);
 }
 
 void wire_raw(struct wire_sink *sink, const void *bytes, size_t count) {
-    if (sink->to != NULL && count != 0)
-        memcpy(sink->to + sink->bytes, bytes, count);
+    if (count == 0 || !fits(sink, count))
+        return;
+    memcpy(sink->to + sink->bytes, bytes, count);
     sink->bytes += count;
 }
 
-void wire_tag(struct wire_sink *sink, uint32_t field, uint32_t type) {
-    wire_varint(sink, (uint64_t)field << 3 | type);
+void wire_varint(struct wire_sink *sink, uint32_t field, uint64_t value) {
+    if (fits(sink, HEAD_BYTES))
+        advance(sink, put_varint(put_tag(sink, field, VARINT), value));
 }
 
-void wire_field_varint(struct wire_sink *sink, uint32_t field, uint64_t value) {
-    wire_tag(sink, field, 0);
-    wire_varint(sink, value);
+void wire_fixed64(struct wire_sink *sink, uint32_t field, uint64_t value) {
+    if (!fits(sink, HEAD_BYTES))
+        return;
+    uint8_t *to = put_tag(sink, field, FIXED64);
+    memcpy(to, &value, 8);
+    advance(sink, to + 8);
 }
 
-// Machines we run on are little-endian, as the wire is.
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "fixed fields are copied");
-
-void wire_field_64(struct wire_sink *sink, uint32_t field, uint64_t value) {
-    wire_tag(sink, field, 1);
-    wire_raw(sink, &value, 8);
+void wire_fixed32(struct wire_sink *sink, uint32_t field, uint32_t value) {
+    if (!fits(sink, HEAD_BYTES))
+        return;
+    uint8_t *to = put_tag(sink, field, FIXED32);
+    memcpy(to, &value, 4);
+    advance(sink, to + 4);
 }
 
-void wire_field_32(struct wire_sink *sink, uint32_t field, uint32_t value) {
-    wire_tag(sink, field, 5);
-    wire_raw(sink, &value, 4);
+void wire_double(struct wire_sink *sink, uint32_t field, double value) {
+    uint64_t bits;
+    memcpy(&bits, &value, 8);
+    wire_fixed64(sink, field, bits);
 }
 
-void wire_field_double(struct wire_sink *sink, uint32_t field, double value) {
-    wire_tag(sink, field, 1);
-    wire_raw(sink, &value, 8);
+void wire_head(struct wire_sink *sink, uint32_t field, size_t bytes) {
+    if (fits(sink, HEAD_BYTES))
+        advance(sink, put_varint(put_tag(sink, field, LENGTH), bytes));
 }
 
-void wire_message(struct wire_sink *sink, uint32_t field, size_t bytes) {
-    wire_tag(sink, field, 2);
-    wire_varint(sink, bytes);
-}
-
-size_t wire_frame(uint32_t field, size_t bytes) {
+size_t wire_framed(uint32_t field, size_t bytes) {
     return varint_bytes((uint64_t)field << 3) + varint_bytes(bytes) + bytes;
 }
 
-void wire_field_bytes(struct wire_sink *sink, uint32_t field, const void *bytes, size_t count) {
-    wire_message(sink, field, count);
-    wire_raw(sink, bytes, count);
+void wire_bytes(struct wire_sink *sink, uint32_t field, const void *bytes, size_t count) {
+    if (count > sink->capacity || !fits(sink, HEAD_BYTES + count)) {
+        sink->full = true;
+        return;
+    }
+    uint8_t *to = put_varint(put_tag(sink, field, LENGTH), count);
+    if (count != 0)
+        memcpy(to, bytes, count);
+    advance(sink, to + count);
+}
+
+size_t wire_begin(struct wire_sink *sink, uint32_t field, unsigned room) {
+    if (fits(sink, HEAD_BYTES))
+        advance(sink, put_tag(sink, field, LENGTH) + room);
+    return sink->bytes;
+}
+
+void wire_end(struct wire_sink *sink, size_t begun, unsigned room) {
+    size_t bytes = sink->bytes - begun;
+    uint32_t needed = varint_bytes(bytes);
+    if (sink->full)
+        return;
+    uint8_t *body = sink->to + begun;
+    if (needed != room) {
+        if (needed > room && !fits(sink, needed - room))
+            return;
+        memmove(body - room + needed, body, bytes);
+        sink->bytes = begun - room + needed + bytes;
+    }
+    put_varint(body - room, bytes);
 }
 
 // Bytes of the valid character at `at`, 0: none. Table 3-7 of the Unicode standard.
@@ -89,7 +137,11 @@ size_t wire_utf8_prefix(const char *text, size_t bytes) {
         uint64_t eight;
         while (bytes - done >= 8 && (memcpy(&eight, at + done, 8), (eight & 0x8080808080808080u) == 0))
             done += 8;
-        size_t length = done < bytes ? character(at + done, bytes - done) : 0;
+        while (done < bytes && at[done] < 0x80)
+            done++;
+        if (done == bytes)
+            break;
+        size_t length = character(at + done, bytes - done);
         if (length == 0)
             break;
         done += length;
@@ -97,10 +149,15 @@ size_t wire_utf8_prefix(const char *text, size_t bytes) {
     return done;
 }
 
-// The text with each byte that belongs to no character replaced.
-static void put_repaired(struct wire_sink *sink, const char *text, size_t bytes) {
-    for (size_t done = 0; done < bytes;) {
-        size_t valid = wire_utf8_prefix(text + done, bytes - done);
+void wire_text(struct wire_sink *sink, uint32_t field, const char *text, size_t bytes) {
+    size_t valid = wire_utf8_prefix(text, bytes);
+    if (valid == bytes) {
+        wire_bytes(sink, field, text, bytes);
+        return;
+    }
+    size_t begun = wire_begin(sink, field, 1);
+    for (size_t done = 0; done < bytes && !sink->full;) {
+        valid = wire_utf8_prefix(text + done, bytes - done);
         wire_raw(sink, text + done, valid);
         done += valid;
         if (done < bytes) {
@@ -108,15 +165,5 @@ static void put_repaired(struct wire_sink *sink, const char *text, size_t bytes)
             done++;
         }
     }
-}
-
-void wire_field_text(struct wire_sink *sink, uint32_t field, const char *text, size_t bytes) {
-    if (wire_utf8_prefix(text, bytes) == bytes) {
-        wire_field_bytes(sink, field, text, bytes);
-        return;
-    }
-    struct wire_sink count = {0};
-    put_repaired(&count, text, bytes);
-    wire_message(sink, field, count.bytes);
-    put_repaired(sink, text, bytes);
+    wire_end(sink, begun, 1);
 }
