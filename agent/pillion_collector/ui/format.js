@@ -29,13 +29,18 @@ const COUNTS = [[1, ""], [1e3, "k"], [1e6, "M"], [1e9, "G"]];
 const SIZES = [[1, "B"], [1024, "KiB"], [1024 ** 2, "MiB"], [1024 ** 3, "GiB"], [1024 ** 4, "TiB"]];
 
 export function duration(ns) {
-  return Number(ns) === 0 ? `0${NB}ns` : scaled(ns, DURATIONS);
+  return Number(ns) === 0 ? "0" : scaled(ns, DURATIONS);
 }
 
 /** Whole numbers are exact below a thousand. */
 export function count(value) {
   const number = Number(value ?? NaN);
   return Number.isInteger(number) && Math.abs(number) < 1000 ? String(number) : scaled(number, COUNTS);
+}
+
+/** "1 span", "1.20 k spans" */
+export function plural(number, word) {
+  return `${count(number)}${NB}${word}${Number(number) === 1 ? "" : "s"}`;
 }
 
 export function bytes(value) {
@@ -50,6 +55,7 @@ export function rate(perSecond) {
 
 export function percent(fraction) {
   const value = Number(fraction ?? NaN) * 100;
+  if (value > 0 && value < 0.01) return `<0.01${NB}%`;
   return Number.isFinite(value) ? `${value === 0 ? "0" : digits(value)}${NB}%` : "–";
 }
 

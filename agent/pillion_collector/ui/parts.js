@@ -3,7 +3,7 @@
 
 import { hueStyle } from "./colour.js";
 import { h } from "./dom.js";
-import { clock, count, utc } from "./format.js";
+import { clock, plural, utc } from "./format.js";
 import { patch, route } from "./router.js";
 import { line } from "./text.js";
 
@@ -27,7 +27,7 @@ export function panel(title, { tools, label } = {}, ...children) {
 
 /** Errors are the only red thing: nothing is shown for none. */
 export function errors(number) {
-  return number ? h("span", { class: "error" }, `${count(number)} error${number === 1 ? "" : "s"}`) : h("span", { class: "faint" }, "–");
+  return number ? h("span", { class: "error" }, plural(number, "error")) : h("span", { class: "faint" }, "–");
 }
 
 export function empty(text, ...more) {

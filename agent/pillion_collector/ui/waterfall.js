@@ -54,8 +54,11 @@ export function createWaterfall({ onSelect, onOpen }) {
     for (let up = row.parent; up >= 0; up = state.tree.rows[up].parent) unfolded = state.collapsed.delete(up) || unfolded;
     if (unfolded) refold();
     const top = state.shown.indexOf(row) * state.height;
-    if (top < element.scrollTop) element.scrollTop = top;
-    else if (top + state.height > element.scrollTop + element.clientHeight) element.scrollTop = top + state.height - element.clientHeight;
+    const bottom = top + state.height - element.clientHeight;
+    const far = top < element.scrollTop - state.height || bottom > element.scrollTop + state.height;
+    if (far) element.scrollTop = (top + bottom) / 2; // a jump: into the middle
+    else if (top < element.scrollTop) element.scrollTop = top;
+    else if (bottom > element.scrollTop) element.scrollTop = bottom;
     draw();
   }
 
@@ -95,7 +98,10 @@ export function createWaterfall({ onSelect, onOpen }) {
   });
   let frame = 0;
   element.addEventListener("scroll", () => (frame ||= requestAnimationFrame(() => ((frame = 0), draw()))), { passive: true });
-  const watcher = new ResizeObserver(() => state.tree && refold());
+  const watcher = new ResizeObserver(() => {
+    element.parentElement?.style.setProperty("--scrollbar", `${element.offsetWidth - element.clientWidth}px`);
+    if (state.tree) refold();
+  });
   watcher.observe(element);
 
   return {

@@ -36,10 +36,17 @@ export function mount(main) {
 
 const total = (reasons) => Object.values(reasons ?? {}).reduce((sum, number) => sum + Number(number), 0);
 
+/** A number, or numbers by kind (spans, points, logs): as facts to show. */
+function byKind(title, value) {
+  if (value === null || typeof value !== "object") return [[title, count(value ?? 0), value]];
+  const entries = Object.entries(value).filter(([kind]) => kind !== "bytes");
+  return entries.length ? entries.map(([kind, number]) => [`${title}, ${line(kind, 20)}`, count(number), number]) : [[title, "0", 0]];
+}
+
 function figures(collector) {
   const values = [
-    ["Received", count(collector.received), collector.received], ["Stored", count(collector.stored), collector.stored],
-    ["Refused", count(total(collector.refused)), total(collector.refused)], ["Waiting", count(collector.queue), collector.queue],
+    ...byKind("Received", collector.received), ...byKind("Stored", collector.stored),
+    ["Refused", count(total(collector.refused)), total(collector.refused)], ...byKind("Waiting", collector.queue),
     ["On disk", bytes(collector.store_bytes), `${collector.store_bytes} bytes`], ["Up for", duration(Number(collector.uptime_s) * 1e9), ""], ["Version", line(collector.version, 30), ""],
   ];
   return values.map(([name, text, exact]) => h("div", null, h("dt", null, name), h("dd", { class: "figure", title: String(exact ?? "") }, text)));

@@ -3,7 +3,7 @@
 
 import { get, latest } from "../api.js";
 import { copyButton, h, replace } from "../dom.js";
-import { count, duration } from "../format.js";
+import { duration, plural } from "../format.js";
 import * as keys from "../keys.js";
 import { createMinimap } from "../minimap.js";
 import { exportTrace } from "../otlp.js";
@@ -14,6 +14,7 @@ import { buildTree } from "../tree.js";
 import { createWaterfall } from "../waterfall.js";
 import { createDetail } from "./detail.js";
 
+const FIRST_SCREEN = 20; // rows in which an error is chosen rather than the root
 const YOUNG_MS = 60_000; // a trace this fresh may still gain spans
 
 export function mount(main) {
@@ -52,7 +53,7 @@ export function mount(main) {
 
   function render() {
     body.hidden = false;
-    replace(head, headOf(state.trace, state.tree));
+    replace(head, headOf(state.trace, state.tree, waterfall.nextError));
     waterfall.update(state.tree);
     minimap.update(state.tree);
     applyUrl();
@@ -64,7 +65,7 @@ export function mount(main) {
     minimap.zoom(state.view);
     waterfall.zoom(state.view);
     const wanted = state.tree.rows.find((row) => row.span.span_id === params.get("span"));
-    const row = wanted ?? state.tree.rows.find((candidate) => candidate.failed) ?? state.tree.rows[0];
+    const row = wanted ?? state.tree.rows.slice(0, FIRST_SCREEN).find((candidate) => candidate.failed) ?? state.tree.rows[0];
     if (row && row !== waterfall.selected()) {
       waterfall.select(row, { tell: false });
       detail.show(row, state.trace, state.tree);
@@ -101,7 +102,7 @@ function viewOf(text) {
   return from >= 0 && to <= 1 && to > from ? [from, to] : [0, 1];
 }
 
-function headOf(trace, tree) {
+function headOf(trace, tree, nextError) {
   const root = tree.rows[0];
   const names = [...new Set(tree.rows.map((row) => row.span.service))];
   const download = h("button", { type: "button", on: { click: () => exportTrace(trace.trace_id) } }, "Export OTLP JSON");
@@ -113,8 +114,8 @@ function headOf(trace, tree) {
     h("div", { class: "sums" },
       h("span", null, h("b", null, duration(tree.duration))),
       h("span", null, time(tree.base)),
-      h("span", null, `${count(tree.rows.length)} spans`),
-      tree.errors ? h("span", { class: "error" }, `${count(tree.errors)} error${tree.errors === 1 ? "" : "s"}`) : null,
+      h("span", { title: String(tree.rows.length) }, plural(tree.rows.length, "span")),
+      tree.errors ? h("button", { type: "button", class: "error quiet", title: "Next error (e)", on: { click: nextError } }, `${plural(tree.errors, "error")} ↓`) : null,
       h("span", { class: "names" }, names.slice(0, 12).map(service), names.length > 12 ? `+${names.length - 12}` : null)),
   ];
 }

@@ -16,17 +16,20 @@ export function createTraceList() {
   const columns = [
     { key: "time", title: "Start", class: "wide-s", cell: (row) => time(row.start_ns) },
     { key: "root", title: "Root", class: "root", cell: rootCell },
-    { key: "duration", title: "Duration", class: "num took", cell: (row) => tookCell(row, longest) },
+    { key: "duration", title: "Duration", class: "num", cell: (row) => duration(row.duration_ns) },
+    { key: "compare", title: "", class: "compare wide-m", cell: (row) => shareBar(row, longest) },
     { key: "spans", title: "Spans", class: "num wide-s", cell: (row) => count(row.spans) },
     { key: "errors", title: "Errors", class: "num", cell: (row) => errors(row.errors) },
-    { key: "services", title: "Services", class: "services wide-m", cell: servicesCell },
+    { key: "services", title: "Services", class: "services wide-l", cell: servicesCell },
   ];
   const table = createTable({ label: "Traces", columns, rowKey: (row) => row.trace_id, rowHref: (row) => link("trace", row.trace_id) });
   table.element.classList.add("traces");
-  const none = empty("No trace matches.", " ", h("button", { type: "button", on: { click: clear } }, "Clear the filters"));
-  none.hidden = true;
+  const filtered = empty("No trace matches.", " ", h("button", { type: "button", on: { click: clear } }, "Clear the filters"));
+  const nothing = empty("No trace in the last hour. This makes some appear: ", h("code", null, "pillion run -- python app.py"));
+  const none = h("div", { hidden: true }, filtered, nothing);
 
-  function update(rows) {
+  function update(rows, isFiltered) {
+    [filtered.hidden, nothing.hidden] = [!isFiltered, isFiltered];
     longest = Math.max(1, ...rows.map((row) => row.duration_ns));
     for (const row of rows) row.longest = longest; // part of the row's identity: a new scale draws its bar again
     none.hidden = rows.length > 0;
@@ -46,13 +49,12 @@ function rootCell(row) {
     dot(row.root_service), h("bdi", { class: "name" }, name), h("bdi", { class: "of" }, line(row.root_service, 60)));
 }
 
-function tookCell(row, longest) {
-  const share = Math.max(0.5, (100 * row.duration_ns) / longest);
-  return [duration(row.duration_ns), h("i", { class: "share", "aria-hidden": "true", style: { ...hueStyle(row.root_service), width: `${share}%` } })];
+function shareBar(row, longest) {
+  return h("i", { class: "share", "aria-hidden": "true", style: { ...hueStyle(row.root_service), width: `${(100 * row.duration_ns) / longest}%` } });
 }
 
 function servicesCell(row) {
-  const shown = row.services.slice(0, SERVICES).map((part) => h("span", { title: `${line(part.name, 80)}: ${count(part.spans)} spans` }, dot(part.name), count(part.spans)));
+  const shown = row.services.slice(0, SERVICES).map((part) => h("span", { title: `${line(part.name, 80)}: ${count(part.spans)} spans` }, dot(part.name), h("bdi", null, line(part.name, 30)), count(part.spans)));
   const rest = row.services.length - SERVICES;
   return h("div", { class: "parts" }, shown, rest > 0 ? h("span", null, `+${rest}`) : null);
 }

@@ -3,7 +3,7 @@
 
 import { get, latest } from "../api.js";
 import { h } from "../dom.js";
-import { count, parseDuration } from "../format.js";
+import { parseDuration, plural } from "../format.js";
 import * as keys from "../keys.js";
 import { panel } from "../parts.js";
 import { patch, route } from "../router.js";
@@ -23,13 +23,14 @@ export function mount(main) {
   const pause = h("button", { type: "button", "aria-pressed": "false", title: "Pause the live list (p)" }, "Pause");
   const order = orderSegments();
   const more = h("button", { type: "button", hidden: true, on: { click: () => patch({ limit: Math.min(MOST, limitOf(route().params) * 3) }, { replace: true }) } }, "Show more");
+  const picture = panel(null, { label: "Duration over time" }, scatter.element);
   let paused = false;
   let missed = false;
 
   main.append(
     h("h1", { class: "offscreen" }, "Traces"),
     filters.element,
-    panel(null, { label: "Duration over time" }, scatter.element),
+    picture,
     h("div", { class: "listhead" }, order.element, found, h("div", { class: "tools push" }, pause)),
     panel(null, { label: "Traces" }, h("div", { class: "scroll" }, list.element), list.none),
     more);
@@ -40,9 +41,10 @@ export function mount(main) {
     if (!answer) return;
     missed = false;
     const limit = limitOf(params);
-    found.textContent = `${answer.truncated ? `${params.get("order") === "slowest" ? "Slowest" : "Newest"} ${count(answer.traces.length)} of more` : `${count(answer.traces.length)} traces`}`;
+    found.textContent = `${answer.truncated ? "The first " : ""}${plural(answer.traces.length, "trace")}`;
     more.hidden = !answer.truncated || limit >= MOST;
-    list.update(answer.traces);
+    picture.hidden = !answer.traces.length;
+    list.update(answer.traces, isFiltered(params));
     scatter.update(answer.traces);
     showPause();
   }
@@ -81,6 +83,10 @@ export function query(params) {
     operation: params.get("operation"), status: params.get("status"), attribute: params.getAll("attribute"),
     min_ns: minimum, max_ns: maximum, order: params.get("order") ?? "newest", limit: limitOf(params),
   };
+}
+
+function isFiltered(params) {
+  return ["q", "service", "operation", "status", "min", "max", "attribute", "from", "to"].some((name) => params.has(name));
 }
 
 function limitOf(params) {
