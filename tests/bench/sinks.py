@@ -21,7 +21,7 @@ seen = {"otlp_requests": 0, "otlp_bytes": 0, "agent_requests": 0, "agent_traces"
 class Otlp(grpc.GenericRpcHandler):
     """Answers every unary call with an empty message, which is OTLP's full success."""
 
-    def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:
+    def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[bytes, bytes]:
         def take(request: bytes, _context: grpc.ServicerContext) -> bytes:
             seen["otlp_requests"] += 1
             seen["otlp_bytes"] += len(request)
