@@ -26,7 +26,6 @@ typedef struct {
     int kind;
     uint32_t family;
     uint32_t scope_id;
-    bool binds; // the original is a descriptor: bound to its instance as functions are
     bool disabled;
     struct hook_counts counts;
 } WrapperObject;
@@ -185,6 +184,9 @@ PyTypeObject Call_Type = {
 };
 
 // --- Wrapper
+//
+// Binds to an instance as a Python function does (Py_TPFLAGS_METHOD_DESCRIPTOR says so to the interpreter, which then
+// makes no bound method for a call): patch.py wraps nothing in a class that would not bind.
 
 static void wrapper_error(WrapperObject *wrapper) {
     if (++wrapper->counts.errors >= HOOK_ERRORS)
@@ -355,7 +357,7 @@ static PyObject *wrapper_vectorcall(PyObject *self, PyObject *const *args, size_
 
 static PyObject *wrapper_bind(PyObject *self, PyObject *object, PyObject *type) {
     (void)type;
-    if (object == NULL || object == Py_None || !((WrapperObject *)self)->binds)
+    if (object == NULL || object == Py_None)
         return Py_NewRef(self);
     return PyMethod_New(self, object);
 }
@@ -403,13 +405,13 @@ static PyObject *none_to_null(PyObject *object) {
 
 static PyObject *wrapper_create(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
     (void)type;
-    static char *names[] = {"original", "kind", "scope", "describe", "conclude", "failed", "family", "binds", NULL};
+    static char *names[] = {"original", "kind", "scope", "describe", "conclude", "failed", "family", NULL};
     PyObject *original, *describe = NULL, *conclude = NULL, *failed = NULL;
     const char *scope;
-    int kind, binds = 1;
+    int kind;
     unsigned family = 0;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "Ois|OOOIp:Wrapper", names, &original, &kind, &scope, &describe,
-                                     &conclude, &failed, &family, &binds))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "Ois|OOOI:Wrapper", names, &original, &kind, &scope, &describe,
+                                     &conclude, &failed, &family))
         return NULL;
     WrapperObject *wrapper = PyObject_New(WrapperObject, &Wrapper_Type);
     if (wrapper == NULL)
@@ -423,7 +425,6 @@ static PyObject *wrapper_create(PyTypeObject *type, PyObject *args, PyObject *kw
     wrapper->kind = kind;
     wrapper->family = family;
     wrapper->scope_id = core_intern(scope, strlen(scope));
-    wrapper->binds = binds != 0;
     wrapper->dict = PyDict_New();
     if (wrapper->dict == NULL || PyDict_SetItemString(wrapper->dict, "__wrapped__", original) < 0)
         Py_CLEAR(wrapper);
@@ -454,7 +455,7 @@ PyTypeObject Wrapper_Type = {
     .tp_dealloc = (destructor)wrapper_dealloc,
     .tp_vectorcall_offset = offsetof(WrapperObject, vectorcall),
     .tp_call = PyVectorcall_Call,
-    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL,
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_METHOD_DESCRIPTOR,
     .tp_methods = wrapper_methods,
     .tp_members = wrapper_members,
     .tp_getset = wrapper_getset,

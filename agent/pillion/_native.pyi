@@ -79,7 +79,6 @@ class Wrapper:
         conclude: Callable[[Call, Any], Any] | None = None,
         failed: Callable[[Call, BaseException], Any] | None = None,
         family: int = 0,
-        binds: bool = True,
     ) -> None: ...
     def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
 

@@ -120,10 +120,7 @@ def wrap(original: Any, target: Target, scope: str) -> Any:
         from pillion import patch_async
 
         return patch_async.wrap(original, target, scope, flags)
-    binds = hasattr(type(original), "__get__")
-    return Wrapper(
-        original, target.kind, scope, target.describe, target.conclude, target.failed, target.family, binds
-    )
+    return Wrapper(original, target.kind, scope, target.describe, target.conclude, target.failed, target.family)
 
 
 def apply(module: ModuleType, qualname: str, target: Target, scope: str) -> Change | None:
@@ -139,6 +136,9 @@ def apply(module: ModuleType, qualname: str, target: Target, scope: str) -> Chan
             guard.notes.append(f"{module.__name__}:{qualname} is missing in this version")
         return None
     if isinstance(getattr(original, "__func__", original), Wrapper):
+        return None
+    if isinstance(owner, type) and not hasattr(type(original), "__get__"):
+        guard.notes.append(f"{module.__name__}:{qualname} is no method in this version")
         return None
     replacement = wrap(original, target, scope)
     wrapper = getattr(replacement, "__func__", replacement)
