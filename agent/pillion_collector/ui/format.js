@@ -29,7 +29,7 @@ const COUNTS = [[1, ""], [1e3, "k"], [1e6, "M"], [1e9, "G"]];
 const SIZES = [[1, "B"], [1024, "KiB"], [1024 ** 2, "MiB"], [1024 ** 3, "GiB"], [1024 ** 4, "TiB"]];
 
 export function duration(ns) {
-  return Number(ns) === 0 ? "0" : scaled(ns, DURATIONS);
+  return ns !== null && Number(ns) === 0 ? "0" : scaled(ns, DURATIONS);
 }
 
 /** Whole numbers are exact below a thousand. */

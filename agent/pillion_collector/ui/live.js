@@ -3,6 +3,7 @@
 // the last answer came and some rest has passed. A hidden tab has no stream and does nothing; coming back it catches up.
 
 const REST_MS = 1000; // at least, and always four times as long as the last refresh took
+const RETRY_MS = 10_000; // after a refusal
 let refresh = async () => {};
 let source = null;
 let dirty = false;
@@ -33,10 +34,20 @@ function follow() {
 
 function connect() {
   report("connecting");
-  source = new EventSource("/api/live");
-  source.onopen = () => report("live");
-  source.onerror = () => report("offline"); // the browser tries again by itself
-  source.addEventListener("change", changed);
+  const stream = (source = new EventSource("/api/live"));
+  stream.onopen = () => report("live"); // the first event tells the state of now: nothing is missed
+  stream.addEventListener("change", changed);
+  stream.onerror = () => {
+    report("offline");
+    if (stream.readyState === EventSource.CLOSED) setTimeout(() => again(stream), RETRY_MS); // else it retries by itself
+  };
+}
+
+/** Refused (the collector has too many listeners, or a proxy answers for it): ask again later. */
+function again(stream) {
+  if (source !== stream) return;
+  source = null;
+  follow();
 }
 
 function changed() {

@@ -3,7 +3,7 @@
 
 Answers from generated data, the same for the same seed: a shop of six services, traces of any size (the id's last
 five digits are the number of spans), processes that were refused or died. It tests the page, never the collector.
-Run it by hand to look at the page: python tests/collector/ui/fake_api.py --port 8000
+Run it by hand to look at the page: python -m tests.collector.ui.fake_api --port 8000
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-import fake_data
+from tests.collector.ui import fake_data
 
 UI = Path(__file__).parents[3] / "agent" / "pillion_collector" / "ui"
 TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}

@@ -5,14 +5,22 @@ from __future__ import annotations
 
 import math
 import random
+from typing import Any
 
-SERVICES = {"shop": 31.0, "checkout": 6.2, "catalogue": 44.0, "payments": 2.1, "mailer": 0.04, "recommendations-batch": 0.4}
+SERVICES = {
+    "shop": 31.0,
+    "checkout": 6.2,
+    "catalogue": 44.0,
+    "payments": 2.1,
+    "mailer": 0.04,
+    "recommendations-batch": 0.4,
+}
 OPERATIONS = ["GET /", "GET /product/<int:id>", "POST /cart", "POST /checkout", "GET /search", "send receipt"]
 SECOND = 1_000_000_000
 
 
 def services(now: int, query: dict[str, str], empty: bool) -> object:
-    rows = []
+    rows: list[Any] = []
     for index, (name, rate) in enumerate(SERVICES.items()):
         dice = random.Random(name)
         p50 = dice.uniform(2e6, 60e6)
@@ -34,7 +42,7 @@ def services(now: int, query: dict[str, str], empty: bool) -> object:
 
 def traces(now: int, query: dict[str, str], empty: bool) -> object:
     dice = random.Random(7)
-    rows = []
+    rows: list[Any] = []
     for index in range(0 if empty else 400):
         spans = dice.choice([3, 7, 12, 18, 24, 41])
         operation = dice.choice(OPERATIONS)
@@ -76,13 +84,17 @@ def trace(trace_id: str, now: int) -> object:
         client = dice.random() < 0.5
         name = dice.choice(["SELECT products", "INSERT orders"] if client else OPERATIONS)
         service = spans[parent]["service"] if client else names[parent % len(names)]
-        spans.append(_span(len(spans), parent, service, name, "CLIENT" if client else "SERVER", start, bounds[-1], dice))
+        spans.append(
+            _span(len(spans), parent, service, name, "CLIENT" if client else "SERVER", start, bounds[-1], dice)
+        )
     resource = {"service.name": "shop", "service.version": "2.4.1", "process.pid": 4711, "host.name": "node-3"}
     return {"trace_id": trace_id, "start_ns": str(start), "duration_ns": bounds[0][1], "services": names,
             "spans": spans, "resources": {"1": resource}}  # fmt: skip
 
 
-def _span(index, parent, service, name, kind, start, bound, dice):  # type: ignore[no-untyped-def]
+def _span(
+    index: int, parent: int | None, service: str, name: str, kind: str, start: int, bound: tuple[int, int], dice: Any
+) -> dict[str, Any]:
     low, high = bound
     failed = index in (5, 6)
     attributes: dict[str, object] = {"thread.id": 140234, "thread.name": "MainThread"}
@@ -136,7 +148,7 @@ def processes(now: int, query: dict[str, str], empty: bool) -> object:
 
 
 def metrics(process_id: str, now: int) -> object:
-    shapes = [
+    shapes: list[tuple[str, str, str, float, dict[str, str]]] = [
         ("process.cpu.utilization", "1", "gauge", 0.2, {}), ("process.memory.usage", "By", "gauge", 5e7, {}),
         ("process.thread.count", "{thread}", "gauge", 6, {}),
         ("process.unix.file_descriptor.count", "{file_descriptor}", "gauge", 14, {}),
