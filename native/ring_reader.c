@@ -87,7 +87,7 @@ static size_t read_all(int fd, uint8_t *to, size_t bytes) {
     return done;
 }
 
-enum status ring_image_read(struct ring_image *out, const char *path, bool dead) {
+enum status ring_image_read(struct ring_image *out, const char *path, enum ring_part part, bool dead) {
     struct stat about;
     memset(out, 0, sizeof *out);
     int fd = open_file(path, &about);
@@ -98,6 +98,8 @@ enum status ring_image_read(struct ring_image *out, const char *path, bool dead)
     enum status status = STATUS_BAD_INPUT;
     if (bytes < RING_SEGMENTS_AT || bytes > FILE_BYTES_MAX)
         goto done;
+    if (part == RING_HEADER_ONLY)
+        bytes = RING_SEGMENTS_AT;
     status = STATUS_NO_MEMORY;
     memory = malloc(bytes);
     if (memory == NULL)

@@ -31,8 +31,10 @@ struct ring_image_flight {
 // Takes `memory` (malloc, 8-aligned) over in any case. BAD_INPUT: no ring; UNSUPPORTED: another layout version.
 // `dead`: the owner is gone, so what it never committed is skipped.
 MUST_USE enum status ring_image_parse(struct ring_image *out, uint8_t *memory, size_t bytes, bool dead);
-// Reads the file. IO: errno says; also not a regular file, a symbolic link, too small or too large.
-MUST_USE enum status ring_image_read(struct ring_image *out, const char *path, bool dead);
+enum ring_part { RING_HEADER_ONLY, RING_WHOLE };
+// Reads the file. IO: errno says (EINVAL: not a regular file); BAD_INPUT: also too small or too large. HEADER_ONLY:
+// identity, counters and flights, and no records.
+MUST_USE enum status ring_image_read(struct ring_image *out, const char *path, enum ring_part part, bool dead);
 void ring_image_free(struct ring_image *image);
 
 struct ring_cursor ring_image_cursor(const struct ring_image *image);

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A process's ring file, read from outside: identity, counters, what was in flight, and its spans as OTLP requests.
+
+The ctypes side of native/decode_ring.c. Files are foreign and may be hostile: the worst that comes of one is RingError.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from dataclasses import dataclass
+from functools import cache
+from typing import Final
+
+from pillion_collector import decode
+
+COUNTERS: Final = 16
+FLIGHTS: Final = 256
+_OK, _IO = 0, 4  # enum status
+_TROUBLES: Final = {
+    2: "too large",
+    3: "no memory to read it",
+    5: "not a ring, or damaged",
+    6: "of another layout version",
+}
+
+
+class RingError(Exception):
+    """This file can't be read as a ring; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flight:
+    """A request that had begun and not ended."""
+
+    name: str
+    detail: str
+    trace_id: str
+    span_id: str
+    start_ns: int
+    kind: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ring:
+    """What a ring holds. `requests` are ExportTraceServiceRequest bytes, `skipped` what could not be made into one."""
+
+    pid: int
+    start_ticks: int
+    created_ns: int
+    instance: bytes
+    resource: bytes
+    counters: dict[str, int]
+    flights: list[Flight]
+    requests: list[bytes]
+    skipped: int
+
+
+class _Facts(ctypes.Structure):
+    _fields_ = (
+        ("start_ticks", ctypes.c_uint64),
+        ("created_ns", ctypes.c_uint64),
+        ("counters", ctypes.c_uint64 * COUNTERS),
+        ("pid", ctypes.c_uint32),
+        ("resource_bytes", ctypes.c_uint32),
+        ("instance_id", ctypes.c_uint8 * 16),
+        ("resource", ctypes.c_void_p),
+    )
+
+
+class _Flight(ctypes.Structure):
+    _fields_ = (
+        ("trace_id", ctypes.c_uint8 * 16),
+        ("span_id", ctypes.c_uint8 * 8),
+        ("start_ns", ctypes.c_uint64),
+        ("name", ctypes.c_void_p),
+        ("detail", ctypes.c_void_p),
+        ("name_bytes", ctypes.c_uint32),
+        ("detail_bytes", ctypes.c_uint32),
+        ("kind", ctypes.c_uint32),
+    )
+
+
+@cache
+def _library() -> ctypes.CDLL:
+    # A handle of its own on the library that decode.py finds: errno is wanted here.
+    lib = ctypes.CDLL(decode.library()._name, use_errno=True)
+    pointer, number = ctypes.c_void_p, ctypes.c_int
+    lib.pillion_ring_open.argtypes = (ctypes.c_char_p, number, number, ctypes.POINTER(pointer))
+    lib.pillion_ring_facts.argtypes = (pointer, ctypes.POINTER(_Facts))
+    lib.pillion_ring_facts.restype = None
+    lib.pillion_ring_flight.argtypes = (pointer, ctypes.c_uint32, ctypes.POINTER(_Flight))
+    lib.pillion_ring_next.argtypes = (pointer, ctypes.POINTER(pointer))
+    lib.pillion_ring_next.restype = ctypes.c_size_t
+    lib.pillion_ring_skipped.argtypes = (pointer,)
+    lib.pillion_ring_skipped.restype = ctypes.c_uint64
+    lib.pillion_ring_close.argtypes = (pointer,)
+    lib.pillion_ring_close.restype = None
+    lib.pillion_ring_owner_alive.argtypes = (ctypes.c_char_p, ctypes.POINTER(number))
+    lib.pillion_ring_counter_name.argtypes = (ctypes.c_uint,)
+    lib.pillion_ring_counter_name.restype = ctypes.c_char_p
+    return lib
+
+
+@cache
+def counter_names() -> tuple[str | None, ...]:
+    """The names of a ring's counters in their order; None for unused ones."""
+    names = (_library().pillion_ring_counter_name(index) for index in range(COUNTERS))
+    return tuple(name.decode() if name is not None else None for name in names)
+
+
+def owner_alive(path: str | os.PathLike[str]) -> bool:
+    """Whether the process that made this ring still lives: it holds a lock on the file until the kernel takes it."""
+    alive = ctypes.c_int()
+    _check(_library().pillion_ring_owner_alive(os.fsencode(path), ctypes.byref(alive)), path)
+    return bool(alive.value)
+
+
+def read(path: str | os.PathLike[str]) -> Ring:
+    """Everything in the ring that was not acknowledged yet. Reading changes nothing in the file."""
+    return _read(path, whole=True)
+
+
+def peek(path: str | os.PathLike[str]) -> Ring:
+    """The same without the spans: identity, counters and flights, from the first 148 KiB of the file."""
+    return _read(path, whole=False)
+
+
+def _read(path: str | os.PathLike[str], whole: bool) -> Ring:
+    lib, handle = _library(), ctypes.c_void_p()
+    dead = not owner_alive(path)  # asked first: what the owner committed before it died is then there
+    _check(lib.pillion_ring_open(os.fsencode(path), whole, dead, ctypes.byref(handle)), path)
+    try:
+        facts = _Facts()
+        lib.pillion_ring_facts(handle, ctypes.byref(facts))
+        requests = _requests(lib, handle) if whole else []
+        return Ring(
+            pid=facts.pid,
+            start_ticks=facts.start_ticks,
+            created_ns=facts.created_ns,
+            instance=bytes(facts.instance_id),
+            resource=ctypes.string_at(facts.resource, facts.resource_bytes),
+            counters={name: facts.counters[index] for index, name in enumerate(counter_names()) if name is not None},
+            flights=_flights(lib, handle),
+            requests=requests,
+            skipped=lib.pillion_ring_skipped(handle),
+        )
+    finally:
+        lib.pillion_ring_close(handle)
+
+
+def _requests(lib: ctypes.CDLL, handle: ctypes.c_void_p) -> list[bytes]:
+    requests, body = [], ctypes.c_void_p()
+    while size := lib.pillion_ring_next(handle, ctypes.byref(body)):
+        requests.append(ctypes.string_at(body, size))
+    return requests
+
+
+def _flights(lib: ctypes.CDLL, handle: ctypes.c_void_p) -> list[Flight]:
+    one = _Flight()  # filled again for each slot
+    return [_flight(one) for slot in range(FLIGHTS) if lib.pillion_ring_flight(handle, slot, ctypes.byref(one))]
+
+
+def _flight(one: _Flight) -> Flight:
+    return Flight(
+        name=ctypes.string_at(one.name, one.name_bytes).decode(errors="replace"),
+        detail=ctypes.string_at(one.detail, one.detail_bytes).decode(errors="replace"),
+        trace_id=bytes(one.trace_id).hex(),
+        span_id=bytes(one.span_id).hex(),
+        start_ns=one.start_ns,
+        kind=one.kind,
+    )
+
+
+def _check(status: int, path: str | os.PathLike[str]) -> None:
+    if status == _OK:
+        return
+    reason = os.strerror(ctypes.get_errno()) if status == _IO else _TROUBLES.get(status, f"status {status}")
+    raise RingError(f"{os.fspath(path)}: {reason}")
