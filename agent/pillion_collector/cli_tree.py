@@ -66,11 +66,11 @@ def _span(span: dict[str, Any], branch: str, trace: dict[str, Any], names: int, 
 
 
 def _bar(span: dict[str, Any], trace: dict[str, Any], width: int) -> str:
-    whole = max(1, trace["duration_ns"])
+    whole = max(1, int(trace["duration_ns"]))
     begin = (int(span["start_ns"]) - int(trace["start_ns"])) * width // whole
     begin = min(max(0, begin), width - 1)
-    length = round(int(span["duration_ns"]) * width / whole)
-    return " " * begin + "━" * min(max(1, length), width - begin)
+    length = max(1, int(span["duration_ns"]) * width // whole)
+    return " " * begin + "━" * min(length, width - begin)
 
 
 def _walk(spans: list[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], str]]:

@@ -13,6 +13,7 @@ import os
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future
+from itertools import islice
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
@@ -30,7 +31,8 @@ SERVICES: dict[str, Kind] = {
 }
 MESSAGE_BYTES = 64 << 20  # as sent and after decompression
 BODY_S = 10.0  # a body that is not complete by then is given up
-BODIES = 64  # read at once; at worst this many messages are in memory
+BODIES = 64  # arriving at once; of more, the oldest are given up …
+CROWDED_S = 1.0  # … after this
 TEXT_CHARACTERS = 500  # of a refusal: it travels in HTTP/2 headers
 STORE_S = 30.0  # an export that is not committed by then may come again
 _OPTIONS = [
@@ -56,7 +58,7 @@ class Receiver:
         self._store = store
         self._stored = stored
         self._server: grpc.aio.Server | None = None
-        self._bodies = asyncio.Semaphore(BODIES)
+        self._arriving: dict[asyncio.Timeout, float] = {}  # bodies on their way and since when, oldest first
         self.accepted: Counter[str] = Counter()  # items by kind
         self.rejected: Counter[str] = Counter()  # items by kind: the request was fine, they were not
         self.requests: Counter[str] = Counter()  # answered with OK, by kind
@@ -104,8 +106,8 @@ class Receiver:
 
     async def _body(self, kind: Kind, context: Any) -> bytes:
         try:
-            async with asyncio.timeout(BODY_S), self._bodies:
-                message = await context.read()
+            async with asyncio.timeout(BODY_S) as limit:
+                message = await self._read(context, limit)
         except TimeoutError:
             text = "the request body did not arrive in time"
             await self._refuse(context, kind, "body_timeout", grpc.StatusCode.DEADLINE_EXCEEDED, text)
@@ -113,6 +115,16 @@ class Receiver:
             text = f"no readable message: empty, cut off, badly compressed or larger than {MESSAGE_BYTES} bytes"
             await self._refuse(context, kind, "unreadable", grpc.StatusCode.INVALID_ARGUMENT, text)
         return message
+
+    async def _read(self, context: Any, limit: asyncio.Timeout) -> Any:
+        """The message. A crowd of half-sent ones must not hold up the others: the oldest have less time."""
+        self._arriving[limit] = asyncio.get_running_loop().time()
+        for one in islice(self._arriving, max(0, len(self._arriving) - BODIES)):
+            one.reschedule(self._arriving[one] + CROWDED_S)
+        try:
+            return await context.read()
+        finally:
+            del self._arriving[limit]
 
     async def _commit(self, kind: Kind, body: bytes, context: Any) -> Outcome:
         try:
