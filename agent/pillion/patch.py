@@ -54,13 +54,14 @@ class Target:
         self.optional = optional
 
 
-def open_span(scope: str, name: str, kind: int, attributes: Mapping[str, Any] | None, family: str | None) -> Span | None:
+def open_span(hook: str, name: str, kind: int, attributes: Mapping[str, Any] | None, family: str | None) -> Span | None:
     """A span for a call that spreads over several functions: begun, not current. None: there's one of its family."""
     parent = current()
     if isinstance(parent, Span) and not parent.ended:
         if not parent.recording or (family is not None and parent.family == FAMILIES[family]):
             return None
-    span = begin(name, kind, scope)
+    span = begin(name, kind, "pillion." + hook)
+    span.family = FAMILIES[family]
     if attributes:
         span.set_many(attributes)
     return span

@@ -106,11 +106,26 @@ def _start(settings: config.Config) -> None:
     )
     _native.set_report(guard.report)
     atexit.register(_native.stop, STOP_SECONDS)
-    if settings.traces:
-        from pillion import hooks, patch
+    if settings.metrics:
+        from pillion import runtime_metrics
 
-        engine = patch.Engine(hooks.HOOKS, settings.disabled_hooks)
-        engine.install()
+        runtime_metrics.install()
+    if settings.traces:
+        engine = _hook(settings)
+
+
+def _hook(settings: config.Config) -> Engine:
+    from pillion import _native, hooks, patch
+
+    if settings.excluded_urls or settings.capture_query:
+        from pillion import http, wsgi
+
+        match = http.url_filter(("flask", "wsgi"))
+        excluded = (lambda environ: match(wsgi.url_of(environ))) if match else None
+        _native.set_wsgi(excluded, http.redact_query if settings.capture_query else None)
+    made = patch.Engine(hooks.HOOKS, settings.disabled_hooks)
+    made.install()
+    return made
 
 
 def _instance_bytes(instance: str) -> bytes:

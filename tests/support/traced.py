@@ -44,7 +44,7 @@ class Traced:
     def environ(self, **more: str) -> dict[str, str]:
         """What a traced process gets."""
         ours = {"PILLION_RUN_DIR": str(self.run_dir), "PILLION_LOG": str(self.folder / "pillion.log")}
-        return clean_environ(PYTHONPATH=str(BOOT), **{**ours, **more})
+        return clean_environ(**{"PYTHONPATH": str(BOOT), **ours, **more})
 
     def write(self, code: str, name: str = "app.py") -> Path:
         """The program's file."""
