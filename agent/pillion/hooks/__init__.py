@@ -51,4 +51,5 @@ HOOKS: tuple[Hook, ...] = (
     ),
     Hook("jinja2", ("jinja2.environment",), "jinja2"),
     Hook("logging", ("logging",), "logging"),
+    Hook("opentelemetry", ("opentelemetry.context.contextvars_context", "opentelemetry.trace"), "opentelemetry"),
 )
