@@ -40,7 +40,9 @@ def main():
     sys.stdout.flush()
     child = os.fork()
     if child == 0:
-        sqlite3.connect(":memory:").execute("SELECT 'child'").fetchall()
+        database = sqlite3.connect(":memory:")
+        database.execute("SELECT 'child'").fetchall()
+        database.close()
         sys.exit(3)
     print("child", os.WEXITSTATUS(os.waitpid(child, 0)[1]))
     sys.exit(5)

@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 
 from scripts import pythons
-from tests import sink
+from tests.support.sink import Sink
+from tests.support.traced import clean_environ
 
 HERE = Path(__file__).resolve().parent
 SERVER, CLIENT = 2, 3
@@ -32,9 +33,8 @@ class Interpreter:
         self.site = site
 
     def run(self, *args: str, boot: bool = True, **variables: str) -> subprocess.CompletedProcess[str]:
-        clean = {key: value for key, value in os.environ.items() if not key.startswith(("PILLION_", "OTEL_", "PYTHON"))}
         path = [str(self.site / "pillion" / "boot")] if boot else []
-        environment = clean | {"PYTHONPATH": os.pathsep.join(path), "PYTHONDONTWRITEBYTECODE": "1"} | variables
+        environment = clean_environ(PYTHONPATH=os.pathsep.join(path), PYTHONDONTWRITEBYTECODE="1", **variables)
         return subprocess.run(
             [self.python, "-W", "error", *args], cwd=HERE, env=environment, capture_output=True, text=True, timeout=100
         )
@@ -50,41 +50,48 @@ def interpreter(request: pytest.FixtureRequest) -> Interpreter:
 
 
 @pytest.fixture
-def run_dir() -> Iterator[str]:
+def run_dir() -> Iterator[Path]:
     """A run directory on tmpfs where there is one, with a short name: a socket's path is limited."""
     place = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-    folder = tempfile.mkdtemp(prefix="pillion-", dir=place)
+    folder = Path(tempfile.mkdtemp(prefix="pillion-", dir=place))
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
 
 
+@pytest.fixture
+def sink(run_dir: Path) -> Iterator[Sink]:
+    """A reference receiver where the module looks for its collector."""
+    server = Sink(run_dir)
+    yield server
+    server.stop()
+
+
 @pytest.mark.timeout(300)  # the first one builds
-def test_injected_app_behaves_as_bare_and_its_spans_arrive(interpreter: Interpreter, run_dir: str) -> None:
+def test_injected_app_behaves_as_bare_and_its_spans_arrive(interpreter: Interpreter, sink: Sink) -> None:
     bare = interpreter.run("app.py", boot=False)
-    with sink.listening(f"unix:{run_dir}/pillion.sock") as received:
-        traced = interpreter.run("app.py", PILLION_RUN_DIR=run_dir, OTEL_SERVICE_NAME="tiny")
-        assert (traced.returncode, traced.stdout, traced.stderr) == (bare.returncode, bare.stdout, bare.stderr)
-        assert bare.returncode == 5, bare.stderr
-        spans = received.wait(lambda spans: len(spans) >= 4)
+    traced = interpreter.run("app.py", PILLION_RUN_DIR=str(sink.run_dir), OTEL_SERVICE_NAME="tiny")
+    assert (traced.returncode, traced.stdout, traced.stderr) == (bare.returncode, bare.stdout, bare.stderr)
+    assert bare.returncode == 5, bare.stderr
+    sink.wait(lambda: len(sink.spans) >= 4)
+    spans = sink.spans
     by_kind = {span.kind: span for span in spans if "server.port" in span.attributes}
     client, server = by_kind[CLIENT], by_kind[SERVER]
     queries = [span for span in spans if span.attributes.get("db.system.name") == "sqlite"]
     assert (server.trace_id, server.parent_id) == (client.trace_id, client.span_id)
     assert any(query.parent_id == server.span_id for query in queries)
-    assert len({span.pid for span in spans}) == 2, "the fork's child has a process of its own"
+    assert len({span.resource["process.pid"] for span in spans}) == 2, "the fork's child has a process of its own"
     assert {span.resource["service.name"] for span in spans} == {"tiny"}
     assert server.resource["process.runtime.version"].startswith(interpreter.version + ".")
-    assert not any("secret" in str(span.message) for span in spans)
+    assert not any("secret" in str(span) for span in spans)
 
 
 @pytest.mark.timeout(200)
-def test_module_keeps_its_promises_inside_the_process(interpreter: Interpreter, run_dir: str) -> None:
-    with sink.listening(f"unix:{run_dir}/pillion.sock"):
-        ended = interpreter.run("-m", "unittest", "everywhere", PILLION_RUN_DIR=run_dir)
+def test_module_keeps_its_promises_inside_the_process(interpreter: Interpreter, sink: Sink) -> None:
+    ended = interpreter.run("-m", "unittest", "everywhere", PILLION_RUN_DIR=str(sink.run_dir))
     assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
-def test_app_runs_the_same_without_a_collector(interpreter: Interpreter, run_dir: str) -> None:
+def test_app_runs_the_same_without_a_collector(interpreter: Interpreter, run_dir: Path) -> None:
     bare = interpreter.run("app.py", boot=False)
-    traced = interpreter.run("app.py", PILLION_RUN_DIR=run_dir)
+    traced = interpreter.run("app.py", PILLION_RUN_DIR=str(run_dir))
     assert (traced.returncode, traced.stdout, traced.stderr) == (bare.returncode, bare.stdout, bare.stderr)
