@@ -23,7 +23,8 @@ export function createChart(data, { moment = null, small = false } = {}) {
     model = makeModel(data, plot.clientWidth, plot.clientHeight, moment);
     replace(plot, svg(model, data, moment));
     const latest = data.series.map((one) => one.points.at(-1)?.[1]).filter((value) => value !== undefined);
-    now.textContent = latest.length === 1 ? byUnit(latest[0], data.unit) : "";
+    const whole = latest.length === 1 || data.additive;
+    now.textContent = latest.length && whole ? byUnit(latest.reduce((sum, value) => sum + value, 0), data.unit) : "";
     replace(legend, data.series.length < 2 ? null : data.series.map((one, index) => h("span", { class: `c${index % COLOURS}` }, h("i"), line(one.label || "all", 40))));
   }
 

@@ -2,7 +2,7 @@
 """A stand-in for the collector's JSON API, for states that are hard to bring about for real.
 
 Answers from generated data, the same for the same seed: a shop of six services, traces of any size (the id's last
-five digits are the number of spans), processes that were refused or died. It tests the page, never the collector.
+six digits are the number of spans), processes that were refused or died. It tests the page, never the collector.
 Run it by hand to look at the page: python -m tests.collector.ui.fake_api --port 8000
 """
 

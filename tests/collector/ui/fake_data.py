@@ -24,7 +24,7 @@ def services(now: int, query: dict[str, str], empty: bool) -> object:
     for index, (name, rate) in enumerate(SERVICES.items()):
         dice = random.Random(name)
         p50 = dice.uniform(2e6, 60e6)
-        spark = []
+        spark: list[Any] = []
         for slot in range(30):
             requests = int(rate * 120 * (1 + 0.5 * math.sin(slot / 4 + index)) * dice.uniform(0.7, 1.2))
             errors = int(requests * 0.2) if index == 3 and 20 < slot < 25 else int(dice.random() * 1.04)
@@ -49,7 +49,7 @@ def traces(now: int, query: dict[str, str], empty: bool) -> object:
         error = dice.random() < 0.06
         root = dice.choice(list(SERVICES)[:3])
         rows.append({
-            "trace_id": f"{0xabc0000000 + index:027x}{spans:05d}", "root_name": operation, "root_service": root,
+            "trace_id": f"{10**9 + index:026d}{spans:06d}", "root_name": operation, "root_service": root,
             "start_ns": str(now - int(dice.uniform(0, 3000e9))), "duration_ns": int(dice.lognormvariate(17.5, 1.1)),
             "spans": spans, "errors": 1 if error else 0, "status": "error" if error else "ok",
             "services": [{"name": root, "spans": spans - 2}, {"name": "payments", "spans": 2}],
@@ -68,8 +68,8 @@ def operations(now: int, query: dict[str, str], empty: bool) -> object:
 
 
 def trace(trace_id: str, now: int) -> object:
-    """A trace of as many spans as the last five digits of its id say."""
-    count = int(trace_id[-5:])
+    """A trace of as many spans as the last six digits of its id say."""
+    count = max(1, int(trace_id[-6:]))
     dice = random.Random(trace_id)
     start = now - 60 * SECOND
     bounds: list[tuple[int, int]] = [(0, 180_000_000)]
@@ -149,10 +149,10 @@ def processes(now: int, query: dict[str, str], empty: bool) -> object:
 
 def metrics(process_id: str, now: int) -> object:
     shapes: list[tuple[str, str, str, float, dict[str, str]]] = [
-        ("process.cpu.utilization", "1", "gauge", 0.2, {}), ("process.memory.usage", "By", "gauge", 5e7, {}),
+        ("process.cpu.utilization", "1", "gauge", 0.2, {"cpu.mode": "user"}), ("process.memory.usage", "By", "gauge", 5e7, {}),
         ("process.thread.count", "{thread}", "gauge", 6, {}),
         ("process.unix.file_descriptor.count", "{file_descriptor}", "gauge", 14, {}),
-        ("pillion.event_loop.lag", "s", "gauge", 0.002, {}),
+        ("pillion.eventloop.lag", "s", "gauge", 0.002, {}),
     ]  # fmt: skip
     rows = []
     for name, unit, kind, scale, attributes in shapes:

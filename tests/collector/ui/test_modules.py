@@ -125,6 +125,13 @@ def test_a_rising_sum_is_shown_as_a_rate_and_a_restart_leaves_a_gap(page: Page) 
     assert page.call("metrics.js", script, [metric]) == [["s/s", [[str(2 * second), 4], [str(5 * second), 1]]]]
 
 
+def test_a_histogram_is_shown_as_the_mean_of_each_interval(page: Page) -> None:
+    points = [["1", 0.5, 2], ["2", 0.5, 2], ["3", 0.9, 4]]
+    metric = {"name": "pillion.gc.pause", "unit": "s", "kind": "histogram", "attributes": {}, "points": points}
+    script = "m.toCharts(a[0]).map((c) => c.series[0].points.map(([t, v]) => [String(t), v]))"
+    assert page.call("metrics.js", script, [metric]) == [[["3", 0.2]]]
+
+
 def test_an_integer_that_a_double_cannot_hold_stays_exact(page: Page) -> None:
     assert page.call("api.js", "m.parse(a[0]).big", '{"big": 9007199254740993, "small": 5}') == "9007199254740993"
 

@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+"""States that are hard to bring about for real, on fake_api: nothing yet, refused processes, large traces, all widths."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from selenium.webdriver.chrome.webdriver import WebDriver
+
+from tests.collector.ui.conftest import tab
+from tests.collector.ui.fake_api import UI, FakeApi
+from tests.collector.ui.page import Keys, Page
+
+FIRST_VIEW_BYTES = 150_000
+LARGE = "#/trace/" + "0" * 27 + "05000"
+HUGE = "#/trace/" + "0" * 26 + "100000"
+PAGES = [
+    "#/services",
+    "#/traces?service=shop&attribute=a%3Db",
+    "#/trace/" + "0" * 30 + "41",
+    "#/processes/4711-900",
+    "#/health",
+]
+
+
+@pytest.fixture
+def empty_page(browser: WebDriver, fake_empty: FakeApi) -> Iterator[Page]:
+    yield from tab(Page(browser, fake_empty.url))
+
+
+def test_an_empty_first_screen_gives_the_command_and_why_processes_are_missing(empty_page: Page) -> None:
+    empty_page.open()
+    empty_page.see(".welcome code", "pillion run -- python app.py")
+    assert "CPython 2.7 is not supported" in empty_page.see(".refusals").text
+
+
+def test_an_empty_list_of_traces_tells_how_to_get_some_or_how_to_see_more(empty_page: Page) -> None:
+    empty_page.open("#/traces").see(".empty", "pillion run")
+    empty_page.open("#/traces?status=error").see(".empty button", "Clear the filters").click()
+    empty_page.see(".empty", "pillion run")
+    assert empty_page.address() == "#/traces"
+
+
+def test_processes_tell_why_they_are_not_instrumented_and_how_they_ended(fake_page: Page) -> None:
+    table = fake_page.open("#/processes").see("table", "killed by SIGKILL").text
+    assert "no: CPython 2.7 is not supported (3.8 to 3.15 are)" in table
+    fake_page.see("tbody tr", "4711").click()
+    fake_page.see("figure", "Memory")
+    assert fake_page.address() == "#/processes/4711-900"
+
+
+@pytest.mark.parametrize("address", PAGES)
+@pytest.mark.parametrize("width", [360, 1024, 2560])
+def test_no_page_is_wider_than_its_window(fake_page: Page, address: str, width: int) -> None:
+    fake_page.size(width, 740).open(address).see("main table, main [role=treeitem]")
+    assert fake_page.overflow() <= 0
+
+
+@pytest.mark.parametrize("address", PAGES)
+@pytest.mark.parametrize("dark", [False, True])
+def test_text_has_the_contrast_of_wcag_aa(fake_page: Page, address: str, dark: bool) -> None:
+    fake_page.size(1440, dark=dark).open(address).see("main table, main [role=treeitem]")
+    assert fake_page.run(CONTRAST) == []
+
+
+def test_every_control_has_a_name(fake_page: Page) -> None:
+    for address in PAGES:
+        fake_page.open(address).see("main table, main [role=treeitem]")
+        script = """return [...document.querySelectorAll("button, input, select, a[href], [role=tree], canvas, svg[role]")]
+            .filter((e) => !(e.getAttribute("aria-label") || e.textContent.trim() || e.title)).map((e) => e.outerHTML)"""
+        assert fake_page.run(script) == []
+
+
+def test_the_first_view_is_small_and_needs_no_other_host(fake_page: Page) -> None:
+    fake_page.open().see("tbody tr")
+    script = "return performance.getEntriesByType('resource').map((e) => [e.name, e.decodedBodySize])"
+    loaded = [(name, size) for name, size in fake_page.run(script) if "/api/" not in name]
+    assert all(name.startswith(fake_page.url) for name, _ in loaded)
+    assert 10_000 < sum(size for _, size in loaded) + (UI / "index.html").stat().st_size <= FIRST_VIEW_BYTES
+
+
+def test_five_thousand_spans_open_quickly_and_few_of_them_are_elements(fake_page: Page) -> None:
+    fake_page.open(LARGE).see(".sums", "5.00 k spans")
+    assert len(fake_page.all("[role=treeitem]")) < 100
+    took = fake_page.run(BUILD, "0" * 27 + "05000")
+    assert took < 3000, f"{took} ms for tree and rows; 300 is the goal, 3,000 the limit on a busy machine"
+
+
+def test_a_hundred_thousand_spans_stay_scrollable(fake_page: Page) -> None:
+    fake_page.open(HUGE).see(".sums", "100 k spans")
+    fake_page.see("[role=tree]").send_keys(Keys.END)
+    last = fake_page.until(lambda: fake_page.run("return document.querySelector('[aria-selected=true]')?.id"))
+    assert last == "span-99999"
+    assert len(fake_page.all("[role=treeitem]")) < 100
+
+
+def test_the_toggle_goes_from_the_system_to_light_and_dark_and_is_remembered(fake_page: Page) -> None:
+    ground = "return getComputedStyle(document.documentElement).backgroundColor"
+    fake_page.size(1440, dark=True).open().see("tbody tr")
+    dark = fake_page.run(ground)
+    fake_page.see("#theme").click()
+    assert fake_page.run(ground) != dark
+    fake_page.open().see("tbody tr")
+    assert fake_page.run(ground) != dark
+    fake_page.press("T")
+    assert fake_page.run(ground) == dark
+    fake_page.press("T")
+    assert fake_page.run("return document.documentElement.dataset.theme") == "system"
+
+
+def test_brushing_the_scatter_selects_a_time_and_a_duration(fake_page: Page) -> None:
+    fake_page.open("#/traces").see("tbody tr")
+    fake_page.run(BRUSH)
+    fake_page.until(lambda: "from=" in fake_page.address() and "min=" in fake_page.address())
+    fake_page.see(".chip button").click()
+    fake_page.until(lambda: fake_page.address() == "#/traces")
+
+
+def test_the_sort_of_the_services_is_part_of_the_address(fake_page: Page) -> None:
+    fake_page.open().see("th button", "p95").click()
+    fake_page.until(lambda: "sort=-p95_ns" in fake_page.address())
+    slowest = fake_page.see("tbody tr").text.split()[0]
+    assert fake_page.open(fake_page.address()).see("tbody tr").text.split()[0] == slowest
+
+
+CONTRAST = """
+const canvas = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
+function rgba(colour) {
+  canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1);
+  const [r, g, b, a] = canvas.getImageData(0, 0, 1, 1).data; return [r, g, b, a / 255];
+}
+const over = (top, under) => top.slice(0, 3).map((c, i) => c * top[3] + under[i] * (1 - top[3])).concat(1);
+function ground(e) {
+  const layers = [];
+  for (; e; e = e.parentElement) layers.push(rgba(getComputedStyle(e).backgroundColor));
+  return layers.reverse().reduce((under, top) => over(top, under), [255, 255, 255, 1]);
+}
+const light = (c) => { c /= 255; return c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4; };
+const luminance = ([r, g, b]) => 0.2126 * light(r) + 0.7152 * light(g) + 0.0722 * light(b);
+const poor = [];
+for (const e of document.querySelectorAll("body *")) {
+  const own = [...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim());
+  if (!own || !e.checkVisibility() || e.closest("svg")) continue;
+  const back = ground(e), front = over(rgba(getComputedStyle(e).color), back);
+  const [a, b] = [luminance(front), luminance(back)].sort((x, y) => y - x);
+  const ratio = (a + 0.05) / (b + 0.05);
+  if (ratio < 4.5) poor.push(`${e.className || e.tagName}: ${e.textContent.slice(0, 30)} ${ratio.toFixed(2)}`);
+}
+return poor;
+"""
+
+BUILD = """
+return fetch("/api/traces/" + arguments[0]).then((r) => r.text()).then(async (text) => {
+  const {buildTree} = await import("/tree.js"), {parse} = await import("/api.js");
+  const {createWaterfall} = await import("/waterfall.js");
+  const start = performance.now();
+  const waterfall = createWaterfall({onSelect() {}, onOpen() {}});
+  waterfall.update(buildTree(parse(text)));
+  waterfall.close();
+  return performance.now() - start;
+});
+"""
+
+BRUSH = """
+const box = document.querySelector(".scatter").getBoundingClientRect();
+const at = (type, x, y) => document.querySelector(".scatter").dispatchEvent(new PointerEvent(type,
+  {bubbles: true, button: 0, pointerId: 1, clientX: box.left + x * box.width, clientY: box.top + y * box.height}));
+Element.prototype.setPointerCapture = () => {};
+at("pointerdown", 0.3, 0.2); at("pointermove", 0.6, 0.7); at("pointerup", 0.6, 0.7);
+"""
