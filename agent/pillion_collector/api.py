@@ -26,6 +26,7 @@ from starlette.staticfiles import StaticFiles
 
 from pillion_collector import (
     prometheus,
+    query_metrics,
     query_params,
     query_processes,
     query_services,
@@ -184,7 +185,7 @@ async def _health(collector: Collector, request: Request) -> Response:
 
 
 async def _prometheus(collector: Collector, request: Request) -> Response:
-    families = await collector.ask(query_stats.families, collector)
+    families = await collector.ask(query_metrics.families, collector)
     return Response(prometheus.exposition(families), media_type=prometheus.CONTENT_TYPE)
 
 

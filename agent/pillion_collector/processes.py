@@ -26,6 +26,7 @@ import psutil
 
 from pillion_collector.processes_find import Found, find_files, find_resources, forget_file
 from pillion_collector.processes_read import METRICS, SUM, Sample, Stat, cores, look, read_stat, started_ns
+from pillion_collector.processes_ring import Ledger, find_rings
 from pillion_collector.store import PointRow, ResourceRow, StoreError
 
 INTERVAL_S = 5.0
@@ -55,7 +56,7 @@ class Process:
     pidfd: int = -1
     sample: Sample | None = None
     cpu: float | None = None
-    own_resource: bool = False  # the resource row is ours: none was received
+    ledger: Ledger | None = None  # of its rings; the last one seen when they are gone
 
 
 class Processes:
@@ -99,8 +100,8 @@ class Processes:
     def cycle(self, now_ns: int) -> int:
         """Finds, looks, stores; returns how many points were handed to the store."""
         before = len(self._known)
-        for found in (*find_files(self._run_dir, self.troubles), *self._received()):
-            self._meet(found, now_ns)
+        for found in (*find_files(self._run_dir, self.troubles), *self.read_rings(), *self._received()):
+            self._meet(found)
         points: list[PointRow] = []
         resources: dict[int, ResourceRow] = {}
         for process in self.known():
@@ -133,7 +134,15 @@ class Processes:
             self._trouble("resources", str(error))
             return []
 
-    def _meet(self, found: Found, now_ns: int) -> None:
+    def read_rings(self) -> list[Found]:
+        """Brings the ledgers of known processes up to date (any thread); returns whose rings there are."""
+        found = find_rings(self._run_dir, self.troubles)
+        for one, ledger in found.values():
+            if (known := self.get(one.id)) is not None:
+                known.ledger = ledger
+        return [one for one, _ in found.values()]
+
+    def _meet(self, found: Found) -> None:
         known = self._known.get(found.id)
         if known is not None:
             known.found = known.found.merge(found)

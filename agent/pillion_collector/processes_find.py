@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who is there: boot's records, rings, and received resources, each as one `Found`. Foreign files: bounded, checked.
+"""Who is there: boot's records and received resources, each as one `Found`. Foreign files: bounded, checked.
 
 Called by the process reader's thread every few seconds; a few hundred small files.
 """
@@ -23,7 +23,8 @@ from pillion_collector.store import ResourceRow
 FILE_BYTES = 64 << 10
 FILES = 10_000
 KEEP_FILE_S = 600  # of a process that is gone, so that `pillion why` can still be asked
-_NAME = re.compile(r"(\d{1,10})-(\d{1,20})(?:\.\d{1,4})?\.(json|ring)")  # .1, .2 …: rings of one process before an exec
+_NAME = re.compile(r"(\d{1,10})-(\d{1,20})\.json")
+RING_NAME = re.compile(r"(\d{1,10})-(\d{1,20})(?:\.\d{1,4})?\.ring")  # .1, .2 …: more rings of one process
 
 
 _RESOURCES = """SELECT DISTINCT ON (resource_id) resource_id, service, instance, pid, attributes
@@ -70,25 +71,21 @@ class Found:
 
 
 def find_files(run_dir: Path, troubles: Counter[str]) -> list[Found]:
-    """Every record and ring of the run directory; a broken one is counted and left alone."""
-    found = []
-    for folder in ("processes", "rings"):
-        try:
-            entries = list(os.scandir(run_dir / folder))[:FILES]
-        except OSError:
+    """Every record of boot; a broken one is counted and left alone."""
+    found: list[Found] = []
+    try:
+        entries = list(os.scandir(run_dir / "processes"))[:FILES]
+    except OSError:
+        return found
+    for entry in entries:
+        match = _NAME.fullmatch(entry.name)
+        if match is None:
             continue
-        for entry in entries:
-            match = _NAME.fullmatch(entry.name)
-            if match is None:
-                continue
-            one = Found(int(match[1]), int(match[2]))
-            if match[3] == "json":
-                record = _record(entry.path)
-                if record is None:
-                    troubles["bad_record"] += 1
-                    continue
-                one = _from_record(one, record)
-            found.append(one)
+        record = _record(entry.path)
+        if record is None:
+            troubles["bad_record"] += 1
+        else:
+            found.append(_from_record(Found(int(match[1]), int(match[2])), record))
     return found
 
 

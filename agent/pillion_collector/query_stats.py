@@ -10,7 +10,6 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from pillion_collector import VERSION
-from pillion_collector.prometheus import Family
 
 if TYPE_CHECKING:
     from pillion_collector.api import Collector
@@ -56,8 +55,31 @@ def _collector(collector: Collector) -> dict[str, Any]:
 
 
 def _ledgers(collector: Collector) -> list[dict[str, Any]]:
-    return []
-
-
-def families(collector: Collector) -> list[Family]:
-    return []
+    """Of every process that has, or had, a ring or stored spans."""
+    collector.processes.read_rings()
+    rows = collector.store.query(
+        "SELECT r.service, r.instance, sum(s.spans)"
+        " FROM (SELECT resource_id, count(*) AS spans FROM spans GROUP BY ALL) s"
+        " JOIN (SELECT DISTINCT resource_id, service, instance FROM resources) r USING (resource_id) GROUP BY ALL"
+    )
+    stored = {(row[0], row[1]): int(row[2]) for row in rows if row[1]}
+    found = []
+    for process in collector.processes.known():
+        told, ledger = process.found, process.ledger
+        spans = stored.get((told.service or "", told.instance or ""), 0)
+        if ledger is None and not spans:
+            continue
+        found.append(
+            {
+                "id": told.id,
+                "pid": told.pid,
+                "service": told.service,
+                "recorded": ledger and ledger.recorded,
+                "sent": ledger and ledger.sent,
+                "stored": spans,
+                "dropped": dict(ledger.lost) if ledger else {},
+                "waiting": ledger and ledger.waiting,
+                "in_flight": ledger and ledger.in_flight,
+            }
+        )
+    return found

@@ -283,13 +283,6 @@ def test_hostile_records_are_counted_and_do_no_harm(tmp_path: Path) -> None:
     assert troubles["bad_record"] == 6
 
 
-def test_a_ring_makes_its_process_known(tmp_path: Path) -> None:
-    (tmp_path / "rings").mkdir()
-    (tmp_path / "rings" / "12-34.ring").write_bytes(b"")
-    (tmp_path / "rings" / "12-34.1.ring").write_bytes(b"")
-    assert {one.id for one in find_files(tmp_path, Counter())} == {"12-34"}
-
-
 def test_the_record_of_a_dead_process_is_removed_once_it_is_old(watch: Watch, tmp_path: Path) -> None:
     processes, _, _ = watch
     path = record(tmp_path, 2**22 + 5, 1)

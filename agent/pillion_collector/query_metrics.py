@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What /metrics shows: the collector's own counters, the services' last five minutes, each process's last look.
+
+Self metrics mirror the names that operators know from the OpenTelemetry Collector; names of the conventions are
+translated as OpenTelemetry's compatibility rules say (unit in the name, _total for what only rises).
+"""
+
+from __future__ import annotations
+
+import resource
+import time
+from typing import TYPE_CHECKING
+
+from pillion_collector import VERSION, query_services
+from pillion_collector.processes import Process
+from pillion_collector.processes_read import METRICS, SUM, Metric
+from pillion_collector.prometheus import Family
+from pillion_collector.query_params import Window
+
+if TYPE_CHECKING:
+    from pillion_collector.api import Collector
+
+RECENT_NS = 5 * 60 * 10**9
+_ITEMS = {"traces": "spans", "metrics": "metric_points", "logs": "log_records"}
+_WORDS = {"s": "_seconds", "By": "_bytes", "1": "_ratio"}
+
+
+def families(collector: Collector) -> list[Family]:
+    """Everything, in a stable order."""
+    return [*_receiver(collector), *_own(collector), *_services(collector), *_processes(collector.processes.known())]
+
+
+def _receiver(collector: Collector) -> list[Family]:
+    receiver = collector.receiver
+    found = []
+    for kind, items in _ITEMS.items():
+        what = items.replace("_", " ")
+        name = f"pillion_receiver_accepted_{items}_total"
+        found.append(Family(name, "counter", f"{what} stored.").add(receiver.accepted[kind]))
+        name = f"pillion_receiver_rejected_{items}_total"
+        found.append(
+            Family(name, "counter", f"{what} of stored requests that were not taken.").add(receiver.rejected[kind])
+        )
+    refused = Family("pillion_receiver_refused_requests_total", "counter", "Requests refused, by reason.")
+    for (kind, reason), number in sorted(receiver.refused.items()):
+        refused.add(number, kind=kind, reason=reason)
+    received = Family("pillion_receiver_bytes_total", "counter", "Bytes of stored requests, unpacked.")
+    flight = Family(
+        "pillion_receiver_in_flight_requests", "gauge", "Requests between their first byte and their answer."
+    )
+    return [*found, refused, received.add(receiver.bytes), flight.add(receiver.in_flight)]
+
+
+def _own(collector: Collector) -> list[Family]:
+    store = collector.store.stats()
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    with open("/proc/self/statm", "rb") as statm:
+        rss = int(statm.read().split()[1]) * resource.getpagesize()
+    uptime = (time.time_ns() - collector.started_ns) / 1e9
+    troubles = Family("pillion_process_troubles_total", "counter", "What could not be read of the node's processes.")
+    for reason, number in sorted(collector.processes.troubles.items()):
+        troubles.add(number, reason=reason)
+    return [
+        Family("pillion_build_info", "gauge", "Version of the collector.").add(1, version=VERSION),
+        Family("pillion_process_uptime_seconds", "gauge", "Since the collector started.").add(round(uptime, 3)),
+        Family("pillion_process_cpu_seconds_total", "counter", "CPU the collector used.").add(
+            round(usage.ru_utime + usage.ru_stime, 3)
+        ),
+        Family("pillion_process_memory_rss_bytes", "gauge", "Resident memory of the collector.").add(rss),
+        *_store(store),
+        Family("pillion_live_listeners", "gauge", "Browsers that follow live.").add(collector.live.listeners),
+        troubles,
+    ]
+
+
+def _store(stats: dict[str, object]) -> list[Family]:
+    """Every number the store counts, flat or by name."""
+    found = []
+    for name, value in stats.items():
+        gauge = name in ("bytes", "partitions", "queue", "queue_bytes", "queue_items")
+        family = Family(
+            f"pillion_store_{name}" + ("" if gauge else "_total"), "gauge" if gauge else "counter", f"Store: {name}."
+        )
+        if isinstance(value, dict):
+            for key, number in value.items():
+                if isinstance(number, (int, float)):
+                    family.add(number, name=str(key))
+        elif isinstance(value, (int, float)):
+            family.add(value)
+        found.append(family)
+    return found
+
+
+def _services(collector: Collector) -> list[Family]:
+    now = time.time_ns()
+    rate = Family("pillion_service_request_rate", "gauge", "Requests a second over the last five minutes.")
+    errors = Family("pillion_service_error_ratio", "gauge", "Share of failed requests over the last five minutes.")
+    times = Family("pillion_service_duration_seconds", "gauge", "Request durations over the last five minutes.")
+    for one in query_services.services(collector.store, Window(now - RECENT_NS, now))["services"]:
+        rate.add(one["rate"], service_name=one["name"])
+        errors.add(one["error_rate"], service_name=one["name"])
+        for quantile, key in (("0.5", "p50_ns"), ("0.95", "p95_ns"), ("0.99", "p99_ns")):
+            seconds = None if one[key] is None else one[key] / 1e9
+            times.add(seconds, service_name=one["name"], quantile=quantile)
+    return [rate, errors, times]
+
+
+def _processes(known: list[Process]) -> list[Family]:
+    found = {
+        name: Family(prometheus_name(name, metric), _kind(metric), f"{name} of a process.")
+        for name, metric in METRICS.items()
+    }
+    for process in known:
+        if not process.alive or process.sample is None:
+            continue
+        same = {
+            "service_name": process.found.service,
+            "service_instance_id": process.found.instance,
+            "pid": str(process.found.pid),
+        }
+        for (name, which), value in process.sample.values.items():
+            attribute = METRICS[name].attribute
+            labels = {**same, **({attribute.replace(".", "_"): which} if attribute else {})}
+            found[name].add(value, **labels)
+    return list(found.values())
+
+
+def prometheus_name(name: str, metric: Metric) -> str:
+    """process.cpu.time in s, monotonic: process_cpu_time_seconds_total."""
+    return name.replace(".", "_") + _WORDS.get(metric.unit, "") + ("_total" if metric.monotonic else "")
+
+
+def _kind(metric: Metric) -> str:
+    return "counter" if metric.kind == SUM and metric.monotonic else "gauge"
