@@ -235,7 +235,7 @@ static struct PyModuleDef definition = {
     .m_methods = methods,
 };
 
-PyMODINIT_FUNC PyInit__native(void);
+__attribute__((visibility("default"))) PyMODINIT_FUNC PyInit__native(void); // not said by CPython 3.8's own macro
 PyMODINIT_FUNC PyInit__native(void) {
 #if PY_VERSION_HEX >= 0x03090000
     if (PyInterpreterState_Get() != PyInterpreterState_Main()) {
