@@ -87,7 +87,7 @@ class Scope:
         self.__exit__(kind, error, traceback)
 
     def __call__(self, function: F) -> F:
-        if _native is None or not callable(function):
+        if _native is None or not (callable(function) or isinstance(function, (classmethod, staticmethod))):
             return function
         from pillion import decorate
 

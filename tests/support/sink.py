@@ -46,6 +46,7 @@ class Span:
     events: list[tuple[str, dict[str, Any]]]
     links: list[tuple[str, str, dict[str, Any]]]
     resource: dict[str, Any]
+    raw: Any = None  # protobuf's, for what the fields above leave out
 
 
 def _attributes(pairs: Any) -> dict[str, Any]:
@@ -70,12 +71,13 @@ def _span(raw: Any, scope: str, resource: dict[str, Any]) -> Span:
         events=[(event.name, _attributes(event.attributes)) for event in raw.events],
         links=[(link.trace_id.hex(), link.span_id.hex(), _attributes(link.attributes)) for link in raw.links],
         resource=resource,
+        raw=raw,
     )
 
 
 def decode(body: bytes) -> list[Span]:
     """All spans of an ExportTraceServiceRequest."""
-    found = []
+    found: list[Span] = []
     for group in ExportTraceServiceRequest.FromString(body).resource_spans:
         resource = _attributes(group.resource.attributes)
         for scoped in group.scope_spans:
