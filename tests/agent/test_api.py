@@ -152,7 +152,7 @@ def function(a: int, /, *args: int, key: str = "k", **more: Any) -> int:
     return a
 
 
-KINDS = [
+KINDS: list[Any] = [
     inspect.iscoroutinefunction,
     inspect.isgeneratorfunction,
     inspect.isasyncgenfunction,
