@@ -149,7 +149,8 @@ def processes(now: int, query: dict[str, str], empty: bool) -> object:
 
 def metrics(process_id: str, now: int) -> object:
     shapes: list[tuple[str, str, str, float, dict[str, str]]] = [
-        ("process.cpu.utilization", "1", "gauge", 0.2, {"cpu.mode": "user"}), ("process.memory.usage", "By", "gauge", 5e7, {}),
+        ("process.cpu.utilization", "1", "gauge", 0.2, {"cpu.mode": "user"}),
+        ("process.memory.usage", "By", "gauge", 5e7, {}),
         ("process.thread.count", "{thread}", "gauge", 6, {}),
         ("process.unix.file_descriptor.count", "{file_descriptor}", "gauge", 14, {}),
         ("pillion.eventloop.lag", "s", "gauge", 0.002, {}),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""States that are hard to bring about for real, on fake_api: nothing yet, refused processes, large traces, all widths."""
+"""States that are hard to bring about for real, on fake_api: nothing yet, refusals, large traces, all widths."""
 
 from __future__ import annotations
 
@@ -51,25 +51,15 @@ def test_processes_tell_why_they_are_not_instrumented_and_how_they_ended(fake_pa
 
 
 @pytest.mark.parametrize("address", PAGES)
-@pytest.mark.parametrize("width", [360, 1024, 2560])
-def test_no_page_is_wider_than_its_window(fake_page: Page, address: str, width: int) -> None:
-    fake_page.size(width, 740).open(address).see("main table, main [role=treeitem]")
-    assert fake_page.overflow() <= 0
-
-
-@pytest.mark.parametrize("address", PAGES)
-@pytest.mark.parametrize("dark", [False, True])
-def test_text_has_the_contrast_of_wcag_aa(fake_page: Page, address: str, dark: bool) -> None:
-    fake_page.size(1440, dark=dark).open(address).see("main table, main [role=treeitem]")
-    assert fake_page.run(CONTRAST) == []
-
-
-def test_every_control_has_a_name(fake_page: Page) -> None:
-    for address in PAGES:
-        fake_page.open(address).see("main table, main [role=treeitem]")
-        script = """return [...document.querySelectorAll("button, input, select, a[href], [role=tree], canvas, svg[role]")]
-            .filter((e) => !(e.getAttribute("aria-label") || e.textContent.trim() || e.title)).map((e) => e.outerHTML)"""
-        assert fake_page.run(script) == []
+def test_a_page_fits_every_width_is_legible_in_light_and_dark_and_names_its_controls(
+    fake_page: Page, address: str
+) -> None:
+    fake_page.open(address).see("main table, main [role=treeitem]")
+    for width in (360, 1024, 2560):
+        assert fake_page.size(width, 740).overflow() <= 0, width
+    for dark in (False, True):
+        assert fake_page.size(1440, dark=dark).run(CONTRAST) == []
+    assert fake_page.run(NAMELESS) == []
 
 
 def test_the_first_view_is_small_and_needs_no_other_host(fake_page: Page) -> None:
@@ -117,12 +107,32 @@ def test_brushing_the_scatter_selects_a_time_and_a_duration(fake_page: Page) -> 
     fake_page.until(lambda: fake_page.address() == "#/traces")
 
 
+def test_an_idle_page_asks_nothing_and_a_hidden_one_ignores_changes(fake_page: Page, fake: FakeApi) -> None:
+    fake_page.open().see("tbody tr")
+    fake_page.see("#live", "live")
+    quiet = "const done = arguments[0], n = performance.getEntriesByType('resource').length;"
+    quiet += "setTimeout(() => done(performance.getEntriesByType('resource').length - n), 2500)"
+    fake_page.driver.execute_async_script("setTimeout(arguments[0], 1500)")  # the rest after the first load
+    assert fake_page.driver.execute_async_script(quiet) == 0
+    fake_page.run("Object.defineProperty(document, 'hidden', {get: () => true, configurable: true})")
+    fake_page.run("document.dispatchEvent(new Event('visibilitychange'))")
+    fake.changed.set()
+    assert fake_page.driver.execute_async_script(quiet) == 0
+    fake.changed.clear()
+
+
 def test_the_sort_of_the_services_is_part_of_the_address(fake_page: Page) -> None:
     fake_page.open().see("th button", "p95").click()
     fake_page.until(lambda: "sort=-p95_ns" in fake_page.address())
     slowest = fake_page.see("tbody tr").text.split()[0]
     assert fake_page.open(fake_page.address()).see("tbody tr").text.split()[0] == slowest
 
+
+NAMELESS = """
+const controls = document.querySelectorAll("button, input, select, a[href], [role=tree], canvas, svg[role]");
+const named = (e) => e.getAttribute("aria-label") || e.textContent.trim() || e.title;
+return [...controls].filter((e) => !named(e)).map((e) => e.outerHTML);
+"""
 
 CONTRAST = """
 const canvas = document.createElement("canvas").getContext("2d", {willReadFrequently: true});

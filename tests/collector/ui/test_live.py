@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""New data arrives by itself on a page that stays loaded, and waits while the list is paused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from selenium.webdriver.chrome.webdriver import WebDriver
+
+from tests.collector.conftest import Running
+from tests.collector.ui.conftest import tab
+from tests.collector.ui.page import Page
+from tests.collector.ui.spans import checkout, new_trace, send, span
+
+
+@pytest.fixture
+def page(browser: WebDriver, collector: Running) -> Iterator[Page]:
+    yield from tab(Page(browser, collector.ui))
+
+
+def test_the_first_spans_replace_the_empty_state_without_a_reload(page: Page, collector: Running) -> None:
+    page.open().see(".welcome", "pillion run -- python app.py")
+    page.see("#live", "live")
+    page.run("window.loadedOnce = true")
+    checkout(collector.grpc)
+    page.see("tbody tr", "payments")
+    checkout(collector.grpc, fails=True)
+    page.see("tbody tr .error")
+    assert page.run("return window.loadedOnce") is True
+
+
+def test_a_paused_list_stands_still_until_it_is_resumed(page: Page, collector: Running) -> None:
+    checkout(collector.grpc)
+    page.open("#/traces").see("tbody tr", "POST /checkout")
+    page.see("#live", "live")
+    page.press("p")
+    send(collector.grpc, "mailer", [span("send receipt", new_trace(), kind="consumer")])
+    page.see("button", "Resume · new data")
+    assert "send receipt" not in page.see("tbody").text
+    page.press("p")
+    page.see("tbody tr", "send receipt")
+
+
+def test_late_spans_of_an_open_trace_join_it_and_the_chosen_span_stays(page: Page, collector: Running) -> None:
+    trace = new_trace()
+    root = span("GET /", trace, kind="server", took_ms=50)
+    send(collector.grpc, "shop", [root])
+    page.open(f"#/trace/{trace.hex()}").see("[role=treeitem]", "GET /")
+    page.see("#live", "live")
+    send(collector.grpc, "stock", [span("GET /stock", trace, root, kind="server", at_ms=5, took_ms=20)])
+    page.see("[role=treeitem]", "stock")
+    assert page.run("return document.querySelector('[aria-selected=true]').innerText").startswith("▾")
+
+
+def test_a_collector_that_ends_is_noticed_and_said(page: Page, collector: Running) -> None:
+    page.open().see("#live", "live")
+    collector.stop()
+    page.see("#live", "offline")
+    page.driver.get("about:blank")
+    page.messages()  # refused connections are what this test is about
