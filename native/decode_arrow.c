@@ -96,10 +96,10 @@ static bool schema_begin(struct ArrowSchema *out, const char *format, const char
 }
 
 static bool schema_of_column(struct ArrowSchema *out, const struct column_spec *spec) {
-    static const char *const format[] = {[COLUMN_U8] = "C",      [COLUMN_U32] = "I",  [COLUMN_I64] = "l",
-                                         [COLUMN_U64] = "L",     [COLUMN_F64] = "g",  [COLUMN_ID8] = "w:8",
-                                         [COLUMN_ID16] = "w:16", [COLUMN_TEXT] = "u", [COLUMN_MAP] = "+m"};
-    if (spec->type != COLUMN_MAP)
+    static const char *const format[] = {
+        [COLUMN_U8] = "C",    [COLUMN_U32] = "I",     [COLUMN_I64] = "l",  [COLUMN_U64] = "L",  [COLUMN_F64] = "g",
+        [COLUMN_ID8] = "w:8", [COLUMN_ID16] = "w:16", [COLUMN_TEXT] = "u", [COLUMN_MAP] = "+m", [COLUMN_PAIRS] = "+l"};
+    if (spec->type != COLUMN_MAP && spec->type != COLUMN_PAIRS)
         return schema_begin(out, format[spec->type], spec->name, ARROW_NULLABLE, 0);
     if (!schema_begin(out, format[spec->type], spec->name, ARROW_NULLABLE, 1))
         return false;
@@ -180,7 +180,7 @@ static bool array_of_text(struct ArrowArray *out, struct decode *decode, size_t 
 
 static bool array_of_column(struct ArrowArray *out, struct decode *decode, const struct column *column,
                             enum column_type type, size_t rows) {
-    if (!array_begin(out, decode, rows, type == COLUMN_TEXT ? 3 : 2, type == COLUMN_MAP ? 1 : 0))
+    if (!array_begin(out, decode, rows, type == COLUMN_TEXT ? 3 : 2, type == COLUMN_MAP || type == COLUMN_PAIRS))
         return false;
     out->null_count = -1; // not counted
     if (column_width(type)) {

@@ -4,9 +4,9 @@
 #include <string.h>
 
 size_t column_width(enum column_type type) {
-    static const uint8_t width[] = {[COLUMN_U8] = 1,    [COLUMN_U32] = 4,  [COLUMN_I64] = 8,
-                                    [COLUMN_U64] = 8,   [COLUMN_F64] = 8,  [COLUMN_ID8] = 8,
-                                    [COLUMN_ID16] = 16, [COLUMN_TEXT] = 0, [COLUMN_MAP] = 0};
+    static const uint8_t width[] = {[COLUMN_U8] = 1,  [COLUMN_U32] = 4,  [COLUMN_I64] = 8,   [COLUMN_U64] = 8,
+                                    [COLUMN_F64] = 8, [COLUMN_ID8] = 8,  [COLUMN_ID16] = 16, [COLUMN_TEXT] = 0,
+                                    [COLUMN_MAP] = 0, [COLUMN_PAIRS] = 0};
     return width[type];
 }
 
@@ -54,7 +54,7 @@ static enum status table_grow(struct table *table) {
         bool ok = width ? buffer_widen(&column->data, capacity * width) && buffer_widen(&column->valid, capacity / 8)
                         : buffer_widen(&column->offsets, (capacity + 1) * sizeof(int32_t)) &&
                               buffer_widen(&column->valid, capacity / 8);
-        if (ok && type == COLUMN_MAP)
+        if (ok && !width && type != COLUMN_TEXT)
             ok = buffer_widen(&column->key_offsets, sizeof(int32_t)) &&
                  buffer_widen(&column->value_offsets, sizeof(int32_t));
         if (!ok)
@@ -83,7 +83,7 @@ enum status table_begin_row(struct table *table) {
         valid_clear(column, table->rows);
         if (table->spec->column[i].type == COLUMN_TEXT)
             offset_store(&column->offsets, table->rows + 1, column->data.bytes);
-        else if (table->spec->column[i].type == COLUMN_MAP)
+        else if (!column_width(table->spec->column[i].type))
             offset_store(&column->offsets, table->rows + 1, column->entries);
     }
     return STATUS_OK;
@@ -101,7 +101,7 @@ void table_cut(struct table *table, size_t rows) {
         column->key_offsets.failed = column->values.failed = column->value_offsets.failed = false;
         if (table->spec->column[i].type == COLUMN_TEXT) {
             buffer_cut(&column->data, offset_load(&column->offsets, rows));
-        } else if (table->spec->column[i].type == COLUMN_MAP) {
+        } else if (!column_width(table->spec->column[i].type)) {
             column->entries = offset_load(&column->offsets, rows);
             buffer_cut(&column->key_offsets, (column->entries + 1) * sizeof(int32_t));
             buffer_cut(&column->value_offsets, (column->entries + 1) * sizeof(int32_t));

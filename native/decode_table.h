@@ -19,10 +19,11 @@ enum column_type {
     COLUMN_I64,
     COLUMN_U64,
     COLUMN_F64,
-    COLUMN_ID8,  // 8 raw bytes
-    COLUMN_ID16, // 16 raw bytes
-    COLUMN_TEXT, // UTF-8
-    COLUMN_MAP,  // text to text
+    COLUMN_ID8,   // 8 raw bytes
+    COLUMN_ID16,  // 16 raw bytes
+    COLUMN_TEXT,  // UTF-8
+    COLUMN_MAP,   // text to text
+    COLUMN_PAIRS, // the same as a list of key and value, which DuckDB takes over without proving the keys unique again
 };
 
 struct column_spec {

@@ -1,70 +1,37 @@
 # SPDX-License-Identifier: Apache-2.0
 """The store of one node: OTLP bytes in, DuckDB rows out, one file a time partition, and SQL over all of them.
 
-One writer thread owns every change (group commit, rolling, retention); queries run on the caller's thread with a cursor
-of their own. `append` answers with a future that resolves only after the commit is on disk.
+One writer thread owns every change (writer.py); queries run on the caller's thread with a cursor of their own
+(readers.py). `append` answers with a future that resolves only after the commit is on disk.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
-Kind = Literal["traces", "metrics", "logs"]
+from pillion_collector.commit import Job
+from pillion_collector.folder import Folder
+from pillion_collector.readers import Readers
+from pillion_collector.store_types import BadInput, Kind, Outcome, PointRow, ResourceRow, StoreBusy, StoreError
+from pillion_collector.waiting import Waiting
+from pillion_collector.writer import Limits, Writer
 
+__all__ = [
+    "BadInput",
+    "Kind",
+    "Outcome",
+    "PointRow",
+    "ResourceRow",
+    "Store",
+    "StoreBusy",
+    "StoreError",
+]
 
-class StoreError(Exception):
-    """What went wrong and what to do, in one line. `kind`: locked, newer, setting, disk_full, io, bad_input, closed, busy."""
-
-    def __init__(self, kind: str, message: str) -> None:
-        super().__init__(message)
-        self.kind = kind
-
-
-class StoreBusy(StoreError):
-    """The queue is at its limit: ask the client to come again (UNAVAILABLE with RetryInfo)."""
-
-
-class BadInput(StoreError):
-    """The body is not the protobuf message it should be (INVALID_ARGUMENT); nothing of it was stored."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How one export ended: items stored, items refused, and why (empty when none was)."""
-
-    accepted: int
-    rejected: int
-    message: str
-
-
-class ResourceRow(NamedTuple):
-    """A resource that comes from the collector itself: a process that sends nothing."""
-
-    resource_id: int
-    service: str
-    instance: str
-    pid: int | None
-    attributes: dict[str, str]  # key -> JSON text of the typed value
-
-
-class PointRow(NamedTuple):
-    """One data point of the collector's own making. kind: 1 gauge, 2 sum; temporality: 1 delta, 2 cumulative."""
-
-    time_ns: int
-    resource_id: int
-    name: str
-    unit: str
-    value: int | float
-    kind: int = 1
-    attributes: dict[str, str] | None = None  # key -> JSON text of the typed value
-    start_ns: int = 0
-    monotonic: bool = False
-    temporality: int = 0
-    description: str = ""
+_POINT_BYTES = 300  # about what a row of the collector's own takes in memory
 
 
 class Store:
@@ -77,28 +44,68 @@ class Store:
         retention_age_s: float = 3 * 86400,
         retention_bytes: int = 10 << 30,
         queue_bytes: int = 64 << 20,
+        memory_bytes: int = 160 << 20,
+        threads: int = 2,
+        reserve_bytes: int = 64 << 20,
+        linger_s: float = 0.02,
     ) -> None:
-        raise NotImplementedError
+        self._busy: Counter[str] = Counter()
+        self._folder = Folder(Path(path).absolute())
+        self._waiting = Waiting(queue_bytes, linger_s)
+        self._readers = Readers(self._waiting.wake)
+        limits = Limits(retention_age_s, retention_bytes, memory_bytes, threads, reserve_bytes)
+        try:
+            self._writer = Writer(self._folder, limits, self._waiting, self._readers)
+        except BaseException:
+            self._folder.close()
+            raise
 
     def append(self, kind: Kind, body: bytes) -> Future[Outcome]:
         """Queues one Export…ServiceRequest. The future: Outcome after the commit, or BadInput, or StoreError(disk_full|io).
 
         Raises StoreBusy at once when the queue is full, StoreError("closed") after close().
         """
-        raise NotImplementedError
+        return self._put(Job(len(body), kind, body))
 
     def append_points(self, points: Sequence[PointRow], resources: Iterable[ResourceRow] = ()) -> Future[Outcome]:
         """Stores the collector's own metrics, and the resources that they name and that no process sent."""
-        raise NotImplementedError
+        named = tuple(resources)
+        return self._put(Job((len(points) + len(named)) * _POINT_BYTES, points=tuple(points), resources=named))
+
+    def _put(self, job: Job) -> Future[Outcome]:
+        try:
+            self._waiting.put(job)
+        except StoreBusy:
+            self._busy["busy"] += 1
+            raise
+        return job.future
 
     def query(self, sql: str, params: Sequence[Any] | dict[str, Any] = ()) -> list[tuple[Any, ...]]:
         """Runs SQL over the views spans, points, logs, resources, scopes. Any thread; sees every resolved append."""
-        raise NotImplementedError
+        with self._readers.cursor() as cursor:
+            return cursor.execute(sql, params).fetchall()
 
     def stats(self) -> dict[str, Any]:
-        """Counters: stored/rejected by table, refused by reason, queue, bytes, partitions, trouble (None when well)."""
-        raise NotImplementedError
+        """What happened since the start, and how things are; `trouble` is None when all is well.
+
+        stored, rejected: items by table; refused: requests by reason.
+        """
+        counts = self._writer.counts
+        return {
+            "stored": dict(counts.stored),
+            "rejected": dict(counts.rejected),
+            "refused": dict(counts.refused + self._busy),
+            "queue": {"requests": len(self._waiting), "bytes": self._waiting.bytes},
+            **self._writer.sizes(),
+            "commits": counts.commits,
+            "dropped_partitions": counts.dropped_partitions,
+            "dropped_bytes": counts.dropped_bytes,
+            "aside": list(self._writer.aside),
+            "trouble": self._writer.trouble,
+        }
 
     def close(self) -> None:
         """Commits what is queued, then lets go of the folder. Idempotent."""
-        raise NotImplementedError
+        if self._waiting.close():
+            self._writer.join()
+            self._folder.close()

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One group of jobs to one transaction: decode, insert, commit. Only the writer's thread comes here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any
+
+import duckdb
+
+from pillion_collector import schema
+from pillion_collector.decode import DecodeError, Decoder, Table
+from pillion_collector.store_types import BadInput, Kind, Outcome, PointRow, ResourceRow
+
+
+@dataclass
+class Job:
+    """Something to store: the body of a request, or rows of the collector's own."""
+
+    bytes: int  # what it takes in the queue
+    kind: Kind = "metrics"
+    body: bytes | None = None
+    points: Sequence[PointRow] = ()
+    resources: Sequence[ResourceRow] = ()
+    future: Future[Outcome] = field(default_factory=Future)
+
+
+class Committer:
+    """Keeps a decoder for each kind of request, for its memory."""
+
+    def __init__(self) -> None:
+        self._decoders: dict[str, Decoder] = {kind: Decoder(kind) for kind in schema.ITEMS}
+
+    def commit(
+        self, connection: duckdb.DuckDBPyConnection, partition: str, jobs: Sequence[Job]
+    ) -> list[Outcome | BadInput]:
+        """One answer for each job, after the commit. Any exception: nothing at all was stored."""
+        for decoder in self._decoders.values():
+            decoder.clear()
+        answers = [self._decode(job) for job in jobs]
+        connection.begin()
+        try:
+            for kind, decoder in self._decoders.items():
+                _insert(connection, partition, schema.ITEMS[kind], decoder)
+            for job in jobs:
+                _insert_rows(connection, partition, job)
+            connection.commit()
+        except BaseException:
+            _roll_back(connection)
+            raise
+        return answers
+
+    def _decode(self, job: Job) -> Outcome | BadInput:
+        if job.body is None:
+            return Outcome(len(job.points), 0, "")
+        try:
+            return Outcome(*self._decoders[job.kind].append(job.body))
+        except DecodeError as error:
+            return BadInput(str(error))
+
+
+def _roll_back(connection: duckdb.DuckDBPyConnection) -> None:
+    try:
+        connection.rollback()
+    except duckdb.Error:
+        pass  # a failed commit has ended the transaction already
+
+
+def _insert(connection: duckdb.DuckDBPyConnection, partition: str, items: str, decoder: Decoder) -> None:
+    _insert_table(connection, f"INSERT INTO {partition}.{items} BY NAME SELECT * FROM arriving", decoder.items)
+    for table, column, rows in (
+        ("resources", "resource_id", decoder.resources),
+        ("scopes", "scope_id", decoder.scopes),
+    ):
+        known = f"SELECT {column} FROM {partition}.{table}"
+        _insert_table(
+            connection,
+            f"INSERT INTO {partition}.{table} BY NAME SELECT * FROM arriving WHERE {column} NOT IN ({known})",
+            rows,
+        )
+
+
+def _insert_table(connection: duckdb.DuckDBPyConnection, sql: str, rows: Table) -> None:
+    if len(rows) == 0:
+        return
+    connection.register("arriving", rows)
+    try:
+        connection.execute(sql)
+    finally:
+        connection.unregister("arriving")
+
+
+def _insert_rows(connection: duckdb.DuckDBPyConnection, partition: str, job: Job) -> None:
+    if job.resources:
+        rows = {row.resource_id: row for row in job.resources}.values()
+        names = ("resource_id", "service", "instance", "pid")
+        parameters = {name: [getattr(row, name) for row in rows] for name in names}
+        maps = _maps(row.attributes for row in rows)
+        connection.execute(schema.INSERT_RESOURCES.format(partition=partition), {**parameters, **maps})
+    if job.points:
+        names = ("time_ns", "start_ns", "resource_id", "name", "description", "unit", "kind", "temporality", "monotonic")
+        parameters = {name: [getattr(row, name) for row in job.points] for name in names}
+        values = [row.value for row in job.points]
+        parameters["value_int"] = [value if isinstance(value, int) else None for value in values]
+        parameters["value_double"] = [value if isinstance(value, float) else None for value in values]
+        maps = _maps(row.attributes or {} for row in job.points)
+        connection.execute(schema.INSERT_POINTS.format(partition=partition), {**parameters, **maps})
+
+
+def _maps(attributes: Iterable[dict[str, str]]) -> dict[str, list[Any]]:
+    maps = list(attributes)
+    return {"keys": [list(one) for one in maps], "values": [list(one.values()) for one in maps]}
