@@ -94,8 +94,10 @@ static bool value_of(PyObject *object, struct span_value *out, PyObject **py_kee
         *out = (struct span_value){.type = SPAN_INT, .integer = integer};
         if (overflow != 0) { // beyond OTLP's int64: as text
             *py_keep = PyLong_Type.tp_repr(object);
-            if (*py_keep == NULL)
+            if (*py_keep == NULL) { // more digits than CPython converts
+                PyErr_Clear();
                 return false;
+            }
             struct span_text text = text_utf8(*py_keep, &(PyObject *){NULL});
             *out = (struct span_value){.type = SPAN_STRING, .bytes = text.bytes, .text = text.text};
         }
@@ -167,7 +169,6 @@ void text_set(struct span *span, PyObject *key, PyObject *object, bool last) {
         set_sequence(span, text, object, last);
     else
         set_object(span, text, object, last);
-    PyErr_Clear();
     Py_XDECREF(py_keep);
     Py_XDECREF(py_key);
 }
