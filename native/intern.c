@@ -60,6 +60,8 @@ static uint32_t insert(const char *text, size_t bytes) {
 
 uint32_t intern_text(const char *text, size_t bytes) {
     uint32_t slot;
+    if (bytes == 0)
+        text = "";
     if (bytes > INTERN_TEXT_LIMIT)
         return 0;
     uint32_t id = find(text, bytes, &slot);

@@ -53,6 +53,8 @@ struct span_item *items_find(const struct span *span, enum span_item_tag tag, ui
 }
 
 bool items_set_text(struct span *span, enum span_item_tag tag, const char *text, uint32_t bytes) {
+    if (bytes == 0)
+        text = ""; // NULL will do for who has nothing to say
     struct span_item *old = items_find(span, tag, 0);
     if (old != NULL)
         old->tag = SPAN_ITEM_DEAD;
@@ -176,6 +178,8 @@ static void write_attribute(struct span_item *item, struct span_text key, const 
 
 enum items_set items_set(struct span *span, uint8_t owner, uint32_t from, struct span_text key,
                          const struct span_value *value, bool full) {
+    if (key.id == 0 && key.bytes == 0)
+        key.text = "";
     struct span_item *old = find_key(span, owner, from, key);
     uint32_t body_bytes = value_bytes(value);
     if ((old == NULL && full) || body_bytes == UINT32_MAX || (key.id == 0 && key.bytes > SPAN_ITEMS_LIMIT))
