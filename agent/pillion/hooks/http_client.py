@@ -29,7 +29,7 @@ def begin(call: Call, result: object) -> None:
         host, port = connection.host, connection.port
     scheme = "https" if connection.default_port == 443 else "http"
     described = http.client_request(call.get(1, "method"), scheme, host, port, call.get(2, "url"))
-    span = open_span("pillion.http_client", described[0], CLIENT, described[1], "http") if described else None
+    span = open_span("http_client", described[0], CLIENT, described[1], "http") if described else None
     if span is not None:
         spans[connection] = span
 

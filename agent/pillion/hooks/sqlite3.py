@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""sqlite3: one CLIENT span for each query or script, on cursors and on connections (which use a cursor inside).
+"""sqlite3: one CLIENT span for each query or script, on cursors and on connections.
 
 Reading rows is not part of it. The path of the database isn't known without asking the database, so it is left out.
 """
@@ -22,8 +22,15 @@ def describe_script(call: Call) -> tuple[str, dict[str, object]] | None:
     return describe_query("sqlite", call.get(1, "sql_script"), False)
 
 
+EXECUTE = Target(CLIENT, describe, family="db")
+EXECUTE_MANY = Target(CLIENT, describe_many, family="db")
+EXECUTE_SCRIPT = Target(CLIENT, describe_script, family="db")
 TARGETS = {
-    "sqlite3:Cursor.execute": Target(CLIENT, describe, family="db"),
-    "sqlite3:Cursor.executemany": Target(CLIENT, describe_many, family="db"),
-    "sqlite3:Cursor.executescript": Target(CLIENT, describe_script, family="db"),
+    "sqlite3:Cursor.execute": EXECUTE,
+    "sqlite3:Cursor.executemany": EXECUTE_MANY,
+    "sqlite3:Cursor.executescript": EXECUTE_SCRIPT,
+    # Some versions go through the cursor's methods, others don't.
+    "sqlite3:Connection.execute": EXECUTE,
+    "sqlite3:Connection.executemany": EXECUTE_MANY,
+    "sqlite3:Connection.executescript": EXECUTE_SCRIPT,
 }

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Asks of every target whether it's wrapped, undoes all, and looks whether each is what it was."""
+
+from __future__ import annotations
+
+import importlib
+import sqlite3
+
+import pillion.start
+from pillion.hooks import HOOKS
+from pillion.patch import Change
+
+
+def found(address):
+    module, _, path = address.partition(":")
+    owner = importlib.import_module(module)
+    *parents, name = path.split(".")
+    for part in parents:
+        owner = getattr(owner, part)
+    return owner, name
+
+
+engine = pillion.start.engine
+addresses = [
+    address
+    for hook in HOOKS
+    for address in hook.load().TARGETS
+    if not address.startswith("sqlalchemy.dialects.")  # their drivers aren't here
+]
+before: dict[str, Change] = {}
+for address in addresses:
+    owner, name = found(address)
+    for change in engine.changes:
+        if change.owner is owner and change.name == name:
+            assert vars(owner)[name] is change.replacement, address
+            before[address] = change
+            print("wrapped", address)
+engine.undo()
+for address, change in before.items():
+    owner, name = found(address)
+    assert vars(owner).get(name, change.original) is change.original, address
+connection = sqlite3.connect(":memory:")
+assert connection.execute("SELECT 1").fetchone() == (1,)
+print("undone")
