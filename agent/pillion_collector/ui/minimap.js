@@ -15,7 +15,7 @@ export function createMinimap(onView) {
   const right = h("i", { class: "shade" });
   const map = h("div", { class: "map" }, canvas, left, right);
   const rule = h("div", { class: "rule", "aria-hidden": "true" });
-  const element = h("div", { class: "minimap" }, h("div", { class: "corner" }), h("div", { class: "lanes" }, map, rule));
+  const element = h("div", { class: "minimap" }, h("div", { class: "corner" }, h("span", null, h("i"), "self time"), h("span", null, h("i", { class: "path" }), "critical path")), h("div", { class: "lanes" }, map, rule));
   let tree = null;
   let view = [0, 1];
   let anchor = null;

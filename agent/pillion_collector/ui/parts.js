@@ -20,8 +20,8 @@ export function time(ns, parts) {
   return h("time", { title: utc(ns) }, clock(ns, parts));
 }
 
-export function panel(title, { tools, label } = {}, ...children) {
-  const heading = title ? h("header", null, h("h2", null, title), tools ? h("div", { class: "tools" }, tools) : null) : null;
+export function panel(title, { tools, label, hint } = {}, ...children) {
+  const heading = title ? h("header", null, h("h2", null, title, hint ? h("span", { class: "hint" }, hint) : null), tools ? h("div", { class: "tools" }, tools) : null) : null;
   return h("section", { class: "panel", "aria-label": label ?? title }, heading, children);
 }
 

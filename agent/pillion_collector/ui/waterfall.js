@@ -9,7 +9,7 @@ import { visibleRows } from "./tree.js";
 import { line } from "./text.js";
 
 const SPARE = 6; // rows above and below the screen
-const INDENTS = 18; // deeper levels keep the indentation of this one
+const INDENT = 13; // px a level, less where the trace is deep
 const GAPS = 60; // most self-time parts drawn in a bar
 
 /** onSelect(row), onOpen(row): Enter. */
@@ -110,6 +110,8 @@ export function createWaterfall({ onSelect, onOpen }) {
       const folded = new Set([...state.collapsed].map((index) => state.tree.rows[index].span.span_id));
       state.collapsed = new Set(tree.rows.filter((row) => folded.has(row.span.span_id)).map((row) => row.index));
       state.tree = tree;
+      const deepest = tree.rows.reduce((most, row) => Math.max(most, row.depth), 1);
+      sheet.style.setProperty("--indent", `min(${INDENT}px, calc(var(--label) * 0.45 / ${deepest}))`);
       refold();
     },
     zoom: (view) => ((state.view = view), draw(true)),
@@ -134,7 +136,7 @@ function rowElement(row, position, state) {
 function labelCell(row, closed, name, tree) {
   const changes = row.parent < 0 || tree.rows[row.parent].span.service !== row.span.service;
   const hidden = closed ? row.failedBelow : 0;
-  return h("div", { class: "label", style: { "--depth": String(Math.min(row.depth, INDENTS)) } },
+  return h("div", { class: "label", style: { "--depth": String(row.depth) } },
     h("span", { class: "twisty", "aria-hidden": "true" }, row.children.length ? (closed ? "▸" : "▾") : ""),
     h("i", { class: "dot" }),
     changes ? h("bdi", { class: "of" }, line(row.span.service, 40)) : null,
@@ -152,8 +154,11 @@ function laneCell(row, { tree, view: [from, to] }) {
   bar.style.setProperty("--self", gradient(row.self, row));
   if (row.critical.length) bar.append(h("i", { class: "critical", style: { background: gradient(row.critical, row, "var(--text)") } }));
   const end = left + width;
+  const took = duration(row.end - row.start);
+  if (left >= 100) return h("div", { class: "lane" }, h("span", { class: "took", style: { right: "0" } }, `${took} →`));
+  if (end < 0) return h("div", { class: "lane" }, h("span", { class: "took", style: { left: "0" } }, `← ${took}`));
   const place = end < 86 ? { left: `${Math.max(0, end)}%` } : left > 14 ? { right: `${100 - Math.min(100, left)}%` } : { right: "0" };
-  return h("div", { class: "lane" }, bar, h("span", { class: `took${end >= 86 && left <= 14 ? " inside" : ""}`, style: place }, duration(row.end - row.start)));
+  return h("div", { class: "lane" }, bar, h("span", { class: `took${end >= 86 && left <= 14 ? " inside" : ""}`, style: place }, took));
 }
 
 /** A background that is solid in the given parts of a row's time. */

@@ -75,9 +75,14 @@ function list(entries, { filter = true } = {}) {
   const rows = entries.slice(0, MANY).map(([key, value]) => {
     const pair = `${key}=${shown(value)}`;
     const find = filter && searchable(value) ? h("a", { class: "find", href: link("traces", "", { attribute: pair }), title: "Traces with this value", "aria-label": `Traces with ${line(pair, 120)}` }, "find") : null;
-    return [h("dt", null, h("bdi", null, line(key, 200))), h("dd", null, longText(shown(value), /query\.text|statement|stacktrace/.test(key) ? "code" : ""), find)];
+    return [h("dt", null, h("bdi", null, breakable(line(key, 200)))), h("dd", null, longText(shown(value), /query\.text|statement|stacktrace/.test(key) ? "code" : ""), find)];
   });
   return h("dl", { class: "attributes" }, rows, entries.length > MANY ? h("p", { class: "faint" }, `and ${count(entries.length - MANY)} more`) : null);
+}
+
+/** A dotted name that may wrap after its dots and underscores rather than anywhere. */
+function breakable(name) {
+  return name.split(/(?<=[._])/).flatMap((part) => [part, h("wbr")]);
 }
 
 function section(title, ...children) {

@@ -24,7 +24,7 @@ export function mount(main) {
   const strips = h("div", { class: "strips" },
     panel("Newest traces", { tools: more("newest") }, newest),
     panel("Slowest traces", { tools: more("slowest") }, slowest),
-    panel("Processes", { tools: h("a", { href: link("processes") }, "All") }, processes));
+    panel("Processes", { hint: "CPU of one core, memory", tools: h("a", { href: link("processes") }, "All") }, processes));
   const hello = h("div", { hidden: true });
   main.append(h("div", { class: "head" }, h("h1", null, "Services"), summary, times.element), hello, panel(null, { label: "Services" }, services), strips);
 
