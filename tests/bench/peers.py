@@ -15,7 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 VENVS = ROOT / "build" / "bench-venv"
-APPS = ["flask", "gunicorn", "requests", "sqlalchemy"]
+APPS = ["flask", "gunicorn", "requests", "sqlalchemy<2.1"]  # the newest that every peer instruments
 PACKAGES = {
     "bare": [],
     "otel": [
