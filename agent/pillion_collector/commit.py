@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -62,10 +63,8 @@ class Committer:
 
 
 def _roll_back(connection: duckdb.DuckDBPyConnection) -> None:
-    try:
+    with contextlib.suppress(duckdb.Error):  # a failed commit has ended the transaction already
         connection.rollback()
-    except duckdb.Error:
-        pass  # a failed commit has ended the transaction already
 
 
 def _insert(connection: duckdb.DuckDBPyConnection, partition: str, items: str, decoder: Decoder) -> None:
@@ -92,16 +91,18 @@ def _insert_table(connection: duckdb.DuckDBPyConnection, sql: str, rows: Table) 
         connection.unregister("arriving")
 
 
+_OF_RESOURCES = ("resource_id", "service", "instance", "pid")
+_AS_THEY_ARE = tuple(name for name in PointRow._fields if name not in ("value", "attributes"))
+
+
 def _insert_rows(connection: duckdb.DuckDBPyConnection, partition: str, job: Job) -> None:
     if job.resources:
         rows = {row.resource_id: row for row in job.resources}.values()
-        names = ("resource_id", "service", "instance", "pid")
-        parameters = {name: [getattr(row, name) for row in rows] for name in names}
+        parameters = {name: [getattr(row, name) for row in rows] for name in _OF_RESOURCES}
         maps = _maps(row.attributes for row in rows)
         connection.execute(schema.INSERT_RESOURCES.format(partition=partition), {**parameters, **maps})
     if job.points:
-        names = ("time_ns", "start_ns", "resource_id", "name", "description", "unit", "kind", "temporality", "monotonic")
-        parameters = {name: [getattr(row, name) for row in job.points] for name in names}
+        parameters = {name: [getattr(row, name) for row in job.points] for name in _AS_THEY_ARE}
         values = [row.value for row in job.points]
         parameters["value_int"] = [value if isinstance(value, int) else None for value in values]
         parameters["value_double"] = [value if isinstance(value, float) else None for value in values]

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""OTLP bytes to Arrow columns: the ctypes side of native/decode.c. No Python object a span, and the GIL is free meanwhile.
+"""OTLP bytes to Arrow columns: the ctypes side of native/decode.c. No Python object a span, and no GIL meanwhile.
 
-A `Table` speaks Arrow's PyCapsule interface, so DuckDB reads it in place, without pyarrow. A decoder must not be cleared
+A `Table` speaks Arrow's PyCapsule interface, so DuckDB reads it in place, without pyarrow. A decoder can't be cleared
 while something still reads its tables: `clear` says so by BufferError.
 """
 
@@ -52,7 +52,7 @@ _Stream._fields_ = (
 
 @cache
 def library() -> ctypes.CDLL:
-    """libpillion_collector.so, built beside this file; PILLION_COLLECTOR_LIBRARY names another one (a sanitized build)."""
+    """libpillion_collector.so beside this file, or another build of it that PILLION_COLLECTOR_LIBRARY names."""
     beside = Path(__file__).with_name("libpillion_collector.so")
     lib = ctypes.CDLL(os.environ.get("PILLION_COLLECTOR_LIBRARY") or str(beside))
     pointer, number = ctypes.c_void_p, ctypes.c_int
@@ -141,4 +141,4 @@ class Decoder:
 
 def _why(outcome: _Outcome) -> str:
     counts = zip(outcome.reasons, REASONS, strict=True)
-    return "; ".join(f"{count} × {reason}" for count, reason in counts if count) if outcome.rejected else ""
+    return "; ".join(f"{count}: {reason}" for count, reason in counts if count) if outcome.rejected else ""

@@ -19,7 +19,7 @@ _LOCK = "lock"
 
 
 class Folder:
-    """An exclusive hold on the folder until `close`. Raises StoreError when it can't be had or is of a newer version."""
+    """An exclusive hold on the folder until `close`. StoreError: it can't be had, or is of a newer version."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -23,7 +23,7 @@ from pillion_collector.store_types import StoreError
 log = logging.getLogger("pillion.store")
 _SUFFIX: Final = ".duckdb"
 # Why a file can't be opened although nothing is wrong with it: say so, touch nothing.
-_NOT_ITS_FAULT: Final = ("could not set lock", "permission denied", "no space left", "too many open files", "out of memory")
+_NOT_ITS_FAULT: Final = ("permission denied", "no space left", "too many open files", "out of memory")
 
 
 @dataclass

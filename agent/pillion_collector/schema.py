@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What lies in a partition, and how all partitions look as one: tables, views, and the version of both.
 
-Spans keep their attributes as a list of (key, value) because DuckDB proves the keys of every MAP unique when it takes one
-over, at half a microsecond a key; the decoder has done that already. The view `spans` has both: `attributes`, a MAP made on
-reading (fine for some thousand rows), and `entries`, the list itself: filter many rows by attribute(entries, 'http.route').
-A value is the JSON text of a typed value, see native/decode_json.h.
+Spans keep their attributes as a list of (key, value), for when DuckDB takes over a MAP it proves its keys unique, at
+half a microsecond a key, and the decoder has done that already. The view `spans` has both: `attributes`, a MAP made on
+reading (fine for some thousand rows), and `entries`, the list itself: to filter many rows, say
+attribute(entries, 'http.route') = '"/cart"'. A value is the JSON text of a typed value, see native/decode_json.h.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ TABLES: Final = {
 }
 ITEMS: Final = {"traces": "spans", "metrics": "points", "logs": "logs"}  # kind of request -> its table of items
 _COLUMNS = {"spans": "*, map_from_entries(entries) AS attributes"}
-_ONE_ROW_EACH = {"resources": "resource_id", "scopes": "scope_id"}  # they are repeated in every partition that needs them
+_ONE_ROW_EACH = {"resources": "resource_id", "scopes": "scope_id"}  # repeated in every partition that needs them
 
 MACROS: Final = (
     "CREATE OR REPLACE MACRO attribute(entries, wanted) AS"

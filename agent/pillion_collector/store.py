@@ -61,7 +61,7 @@ class Store:
             raise
 
     def append(self, kind: Kind, body: bytes) -> Future[Outcome]:
-        """Queues one Export…ServiceRequest. The future: Outcome after the commit, or BadInput, or StoreError(disk_full|io).
+        """Queues one Export…ServiceRequest. Its future: Outcome after the commit, BadInput, StoreError(disk_full|io).
 
         Raises StoreBusy at once when the queue is full, StoreError("closed") after close().
         """

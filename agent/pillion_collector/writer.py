@@ -24,7 +24,7 @@ from pillion_collector.commit import Committer, Job
 from pillion_collector.folder import Folder
 from pillion_collector.partitions import Partition, Partitions, oldest_over
 from pillion_collector.readers import Readers
-from pillion_collector.store_types import BadInput, Outcome, StoreError
+from pillion_collector.store_types import Outcome, StoreError
 from pillion_collector.waiting import Waiting
 
 log = logging.getLogger("pillion.store")
