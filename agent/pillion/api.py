@@ -118,7 +118,15 @@ def span(name: Any, attributes: Any = None, /, *, _kind: str = "internal", **mor
         return Scope(getattr(name, "__qualname__", type(name).__qualname__), 1, {})(name)
     if attributes:
         more = {**attributes, **more}
-    return Scope(name if isinstance(name, str) else str(name), KINDS.get(_kind, 1), more)
+    return Scope(text(name), KINDS.get(_kind, 1), more)
+
+
+def text(name: object) -> str:
+    """What is meant to be a name, as text: of any other object too, even of one that fights back."""
+    try:
+        return name if isinstance(name, str) else str(name)
+    except Exception:
+        return type(name).__name__
 
 
 def current_span() -> Span:

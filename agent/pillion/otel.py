@@ -40,13 +40,18 @@ class Bridge:
 
     # --- the API's own runtime, without what the hook does around it
 
+    def runtime(self) -> Any:
+        if self.api._RUNTIME_CONTEXT is None:  # old versions load it with the first use
+            self.api.get_current()
+        return self.api._RUNTIME_CONTEXT
+
     def raw_current(self) -> Any:
-        runtime = self.api._RUNTIME_CONTEXT
+        runtime = self.runtime()
         method = type(runtime).get_current
         return getattr(method, "pillion_original", method)(runtime)
 
     def raw_attach(self, context: Any) -> None:
-        runtime = self.api._RUNTIME_CONTEXT
+        runtime = self.runtime()
         method = type(runtime).attach
         getattr(method, "pillion_original", method)(runtime, context)
 

@@ -7,7 +7,7 @@ methods have the API's signatures; what is passed to them wrongly is ignored, as
 
 from __future__ import annotations
 
-from pillion import otel_baggage
+from pillion import api, guard, otel_baggage
 from pillion._native import Span, attach, begin, detach
 
 TYPE_CHECKING = False
@@ -55,7 +55,7 @@ class SpanMethods:
         self._native.name(name)
 
     def add_event(self, name: str, attributes: Any = None, timestamp: int | None = None) -> None:
-        self._native.event(str(name), attributes, _ns(timestamp))
+        self._native.event(api.text(name), attributes, _ns(timestamp))
 
     def add_link(self, context: Any, attributes: Any = None) -> None:
         if context is not None and getattr(context, "is_valid", False):
@@ -122,12 +122,16 @@ class Current:
         self.bridge = bridge
         self.span = span
         self.end = end
+        self.context: Any = None
 
     def __enter__(self) -> Any:
         bridge = self.bridge
-        self.stored = bridge.synced(bridge.raw_current())
-        self.context = bridge.Context({**self.stored, bridge.span_key: self.span})
-        bridge.raw_attach(self.context)
+        try:
+            self.stored = bridge.synced(bridge.raw_current())
+            self.context = bridge.Context({**self.stored, bridge.span_key: self.span})
+            bridge.raw_attach(self.context)
+        except Exception as error:
+            guard.report("opentelemetry.start_as_current_span", error)
         self.previous = attach(self.span._native)
         return self.span
 
@@ -135,8 +139,11 @@ class Current:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         detach(self.span._native, self.previous)
-        if self.bridge.raw_current() is self.context:
-            self.bridge.raw_attach(self.stored)
+        try:
+            if self.context is not None and self.bridge.raw_current() is self.context:
+                self.bridge.raw_attach(self.stored)
+        except Exception as failure:
+            guard.report("opentelemetry.start_as_current_span", failure)
         self.span._raised(error)
         if self.end:
             self.span.end()
@@ -164,18 +171,27 @@ class TracerMethods:
     ) -> Any:
         number = getattr(kind, "value", 0)
         number = number + 1 if isinstance(number, int) else 1
+        name = api.text(name)
         if context is None:
-            native = begin(str(name), number, self._scope, ..., _ns(start_time))  # type: ignore[arg-type]
+            native = begin(name, number, self._scope, ..., _ns(start_time))  # type: ignore[arg-type]
         else:
-            parent = self._bridge.native(context)
-            native = begin(str(name), number, self._scope, parent, _ns(start_time))
-            native.baggage = otel_baggage.out_of(context, native.baggage)
+            native = self._begin_in(context, name, number, _ns(start_time))
         if attributes:
             native.set_many(attributes)
         span = self._bridge.Span(native, record_exception, set_status_on_exception)
         for link in links or ():
             span.add_link(getattr(link, "context", None), getattr(link, "attributes", None))
         return span
+
+    def _begin_in(self, context: Any, name: str, kind: int, start_ns: int) -> Span:
+        """A span whose parent and baggage are a context's."""
+        try:
+            native = begin(name, kind, self._scope, self._bridge.native(context), start_ns)
+            native.baggage = otel_baggage.out_of(context, native.baggage)
+            return native
+        except Exception as error:  # no context of the API's
+            guard.report("opentelemetry.start_span", error)
+            return begin(name, kind, self._scope, None, start_ns)
 
     def start_as_current_span(
         self,

@@ -314,10 +314,11 @@ class Odd:
     def __str__(self): raise RuntimeError("odd")
 for value in (None, 5, "x", b"", [], {}, object(), Odd(), float("nan"), -1):
     span = tracer.start_span("n", attributes=value if isinstance(value, dict) else None)
-    for call in (span.set_attribute, ):
-        call("k", value); call(value, 1)
+    tracer.start_span(value).end()
+    span.set_attribute("k", value)
+    span.set_attribute(value, 1)
     span.set_attributes(value if isinstance(value, dict) else {})
-    span.add_event("e", {"k": value}, timestamp=value if isinstance(value, int) else None)
+    span.add_event(value, {"k": value}, timestamp=value if isinstance(value, int) else None)
     span.set_status(value)
     span.update_name(value)
     span.add_link(trace.INVALID_SPAN_CONTEXT) if hasattr(span, "add_link") else None
