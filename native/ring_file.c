@@ -15,10 +15,12 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
 #define TMPFS_MAGIC_NUMBER 0x01021994
+#define RENAME_NOREPLACE_FLAG 1u // <linux/fs.h>; older than the headers of the oldest libc we load in
 #define LIMIT_DEFAULT (16u << 20)
 #define PATH_ROOM 64u    // for "/.<pid>-<ticks>.<serial>.tmp"
 #define NAMES_TRIED 100u // a pid and its start time may have left rings before: exec
@@ -97,6 +99,17 @@ done:
     return status;
 }
 
+// Renames without replacing. Where the kernel can't, a link does it (and /proc/<pid>/maps will say "deleted").
+static bool rename_to_new(const char *from, const char *to) {
+#ifdef SYS_renameat2
+    if (syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE_FLAG) == 0)
+        return true;
+    if (errno != ENOSYS && errno != EINVAL)
+        return false;
+#endif
+    return link(from, to) == 0 && unlink(from) == 0;
+}
+
 // Gives the file its name, which must not replace an older ring: that one may hold records that nobody has read yet.
 static enum status publish(struct ring *ring, const char *temporary, size_t stem_bytes) {
     char *tail = ring->path + stem_bytes;
@@ -105,7 +118,7 @@ static enum status publish(struct ring *ring, const char *temporary, size_t stem
             snprintf(tail, PATH_ROOM / 2, ".ring");
         else
             snprintf(tail, PATH_ROOM / 2, ".%u.ring", n);
-        if (link(temporary, ring->path) == 0)
+        if (rename_to_new(temporary, ring->path))
             return STATUS_OK;
         if (errno != EEXIST)
             break;
@@ -171,7 +184,8 @@ static enum status make_shared(struct ring *ring, const struct ring_options *opt
         ring->shared = true;
         fill(ring, options, ticks);
         status = publish(ring, temporary, (size_t)stem);
-        unlink(temporary);
+        if (status != STATUS_OK)
+            unlink(temporary);
     }
     free(temporary);
     return status;

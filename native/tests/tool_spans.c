@@ -18,13 +18,14 @@ static struct span_context parent;
 static bool has_parent;
 static uint8_t *pool; // decoded texts; never freed, this is a short life
 
+static uint8_t digit(char c) {
+    return (uint8_t)(c <= '9' ? c - '0' : c - 'a' + 10);
+}
+
 static uint32_t unhex(const char *word, uint8_t *out) {
     uint32_t bytes = 0;
-    for (; word[0] != '\0' && word[0] != '-' && word[1] != '\0'; word += 2) {
-        unsigned value = 0;
-        sscanf(word, "%2x", &value);
-        out[bytes++] = (uint8_t)value;
-    }
+    for (; word[0] != '\0' && word[0] != '-' && word[1] != '\0'; word += 2)
+        out[bytes++] = (uint8_t)(digit(word[0]) << 4 | digit(word[1]));
     return bytes;
 }
 
@@ -159,8 +160,14 @@ static void obey(char **word) {
         has_parent = false;
     } else if (strcmp(word[0], "end") == 0) {
         span_end(&span, ring, strtoull(word[1], NULL, 10));
-    } else if (strcmp(word[0], "discard") == 0) {
-        span_discard(&span);
+    } else if (strcmp(word[0], "flight") == 0) { // DETAIL
+        struct span_text detail = text_of(word[1]);
+        span.flight = ring_flight_begin(ring, &span.head, NULL, 0, detail.text, detail.bytes);
+    } else if (strcmp(word[0], "count") == 0) { // COUNTER N
+        ring_count(ring, (enum ring_counter)atoi(word[1]), strtoull(word[2], NULL, 10));
+    } else if (strcmp(word[0], "where") == 0) {
+        printf("%s\n", ring_path(ring));
+        fflush(stdout);
     } else if (strcmp(word[0], "context") == 0) {
         context();
     } else if (strcmp(word[0], "drain") == 0) {
