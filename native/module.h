@@ -39,16 +39,15 @@ typedef struct {
     PyObject *state;                      // Owned or NULL: the hook's own
 } CallObject;
 
+// The declarations follow the files.
 extern PyTypeObject Span_Type, Remote_Type, Call_Type, Wrapper_Type, StartResponse_Type, Body_Type;
 
 // module_text.c: Python values into span fields. None of these leaves an exception set.
 struct span_text text_of(PyObject *string, PyObject **py_keep); // *py_keep: to be released after use
 struct span_text text_static(const char *literal);              // interns a literal of ours
-void text_forget_all(void);
 void text_set(struct span *span, PyObject *key, PyObject *value, bool last);
 void text_set_all(struct span *span, PyObject *mapping, bool last);
 void text_set_string(struct span *span, const char *key, const char *value, Py_ssize_t bytes);
-void text_set_int(struct span *span, const char *key, int64_t value);
 PyObject *text_hex(const uint8_t *bytes, size_t count);
 bool text_unhex(const char *hex, Py_ssize_t chars, uint8_t *out, size_t count);
 
@@ -56,16 +55,18 @@ bool text_unhex(const char *hex, Py_ssize_t chars, uint8_t *out, size_t count);
 void exception_record(SpanObject *span, PyObject *exception, bool set_status);
 
 // module_span.c
-SpanObject *span_object_new(void); // from a free list; span is not begun
 SpanObject *span_object_begin(PyObject *parent, enum span_kind kind, struct span_text name, uint32_t scope_id,
                               uint64_t start_ns);
 void span_object_end(SpanObject *span, uint64_t end_ns);
-PyObject *context_get(void); // new reference or NULL, never an exception
-void context_set(PyObject *span_or_null);
 static inline bool span_object_check(PyObject *object) {
     return object != NULL && Py_IS_TYPE(object, &Span_Type);
 }
 int module_span_init(PyObject *module);
+
+// module_context.c
+PyObject *context_get(void); // new reference or NULL, never an exception
+void context_set(PyObject *span_or_null);
+int module_context_init(void);
 PyObject *span_begin_py(PyObject *module, PyObject *const *args, Py_ssize_t count, PyObject *kwnames);
 PyObject *span_current_py(PyObject *module, PyObject *unused);
 PyObject *span_attach_py(PyObject *module, PyObject *span);
@@ -87,6 +88,10 @@ void runtime_span_began(uint64_t start_ns);
 // module_sql.c
 PyObject *sql_py(PyObject *module, PyObject *const *args, Py_ssize_t count);
 
+// module_call.c
+CallObject *call_new(PyObject *const *stack, Py_ssize_t count, PyObject *kwnames); // NULL: no exception
+void call_release(CallObject *call);                                               // the stack is gone; NULL is fine
+
 // module_wrap.c
 struct hook_counts {
     uint64_t calls;
@@ -95,6 +100,13 @@ struct hook_counts {
 extern __thread int hook_busy;    // > 0: we are inside a hook, so nothing is wrapped
 void hook_error(PyObject *where); // counts and reports the exception that is set, and clears it
 int module_wrap_init(PyObject *module);
+
+// module_wsgi_body.c: what the application and the server get in place of start_response and the body
+PyObject *wsgi_start_response(PyObject *original, SpanObject *span);             // new or NULL with an exception
+PyObject *wsgi_body(PyObject *result, PyObject *file_wrapper, SpanObject *span); // steals result; may be it
+void wsgi_restore(SpanObject *span, PyObject *previous);                         // previous is current again
+void wsgi_record_failure(SpanObject *span);                                      // the exception that is set
+int module_wsgi_body_init(void);
 
 // module_wsgi.c
 PyObject *wsgi_call(PyObject *original, uint32_t scope_id, PyObject *const *args, size_t nargsf, PyObject *kwnames);

@@ -11,27 +11,10 @@
 
 #define FREE_SPANS 64
 
-static PyObject *current_variable; // Owned. ContextVar
 static SpanObject *free_spans[FREE_SPANS];
 static int free_count;
 
-PyObject *context_get(void) {
-    PyObject *py_value = NULL;
-    if (PyContextVar_Get(current_variable, NULL, &py_value) < 0)
-        PyErr_Clear();
-    if (py_value == Py_None)
-        Py_CLEAR(py_value);
-    return py_value;
-}
-
-void context_set(PyObject *value) {
-    PyObject *py_token = PyContextVar_Set(current_variable, value != NULL ? value : Py_None);
-    if (py_token == NULL)
-        PyErr_Clear();
-    Py_XDECREF(py_token);
-}
-
-SpanObject *span_object_new(void) {
+static SpanObject *span_object_new(void) {
     SpanObject *span;
     if (free_count > 0) {
         span = free_spans[--free_count];
@@ -330,64 +313,8 @@ PyTypeObject Span_Type = {
     .tp_doc = "One operation while it is recorded.",
 };
 
-PyObject *span_begin_py(PyObject *module, PyObject *const *args, Py_ssize_t count, PyObject *kwnames) {
-    (void)module;
-    // begin(name, kind=1, scope=None, parent=current, start_ns=0): positional, so that it stays cheap
-    if (kwnames != NULL || count < 1 || count > 5 || !PyUnicode_Check(args[0])) {
-        PyErr_SetString(PyExc_TypeError,
-                        "begin(name: str, kind=1, scope=None, parent=..., start_ns=0), positional only");
-        return NULL;
-    }
-    long kind = count > 1 ? PyLong_AsLong(args[1]) : SPAN_INTERNAL;
-    unsigned long long start_ns = count > 4 ? PyLong_AsUnsignedLongLong(args[4]) : 0;
-    if (PyErr_Occurred())
-        return NULL;
-    PyObject *py_name = NULL, *py_scope = NULL, *py_parent = NULL;
-    struct span_text scope = {0, 0, NULL}, name = text_of(args[0], &py_name);
-    if (count > 2 && PyUnicode_Check(args[2])) {
-        scope = text_of(args[2], &py_scope);
-        if (scope.id == 0)
-            scope.id = core_intern(scope.text, scope.bytes);
-    }
-    py_parent = count > 3 && args[3] != Py_Ellipsis ? Py_NewRef(args[3]) : context_get();
-    SpanObject *span = span_object_begin(py_parent, kind >= 1 && kind <= 5 ? (enum span_kind)kind : SPAN_INTERNAL, name,
-                                         scope.id, start_ns);
-    Py_XDECREF(py_parent);
-    Py_XDECREF(py_scope);
-    Py_XDECREF(py_name);
-    return (PyObject *)span;
-}
-
-PyObject *span_current_py(PyObject *module, PyObject *unused) {
-    (void)module;
-    (void)unused;
-    PyObject *py_current = context_get();
-    return py_current != NULL ? py_current : Py_NewRef(Py_None);
-}
-
-PyObject *span_attach_py(PyObject *module, PyObject *span) {
-    (void)module;
-    PyObject *py_previous = context_get();
-    context_set(span == Py_None ? NULL : span);
-    return py_previous != NULL ? py_previous : Py_NewRef(Py_None);
-}
-
-PyObject *span_detach_py(PyObject *module, PyObject *const *args, Py_ssize_t count) {
-    (void)module;
-    if (count != 2) {
-        PyErr_SetString(PyExc_TypeError, "detach(span, previous) takes two arguments");
-        return NULL;
-    }
-    PyObject *py_now = context_get();
-    if (py_now == args[0] || (py_now == NULL && args[0] == Py_None))
-        context_set(args[1] == Py_None ? NULL : args[1]);
-    Py_XDECREF(py_now);
-    Py_RETURN_NONE;
-}
-
 int module_span_init(PyObject *module) {
-    current_variable = PyContextVar_New("pillion_current", NULL);
-    if (current_variable == NULL || PyType_Ready(&Span_Type) < 0)
+    if (PyType_Ready(&Span_Type) < 0)
         return -1;
     Py_INCREF(&Span_Type);
     return PyModule_AddObject(module, "Span", (PyObject *)&Span_Type);

@@ -73,13 +73,6 @@ struct span_text text_static(const char *literal) {
     return text;
 }
 
-void text_forget_all(void) {
-    for (size_t i = 0; i < TEXT_SLOTS; i++) {
-        Py_CLEAR(slots[i].string);
-        slots[i].id = 0;
-    }
-}
-
 // One primitive value. False: nothing that can be an attribute. *py_keep as in text_utf8.
 static bool value_of(PyObject *object, struct span_value *out, PyObject **py_keep) {
     memset(out, 0, sizeof *out);
@@ -203,11 +196,6 @@ void text_set_all(struct span *span, PyObject *mapping, bool last) {
 void text_set_string(struct span *span, const char *key, const char *value, Py_ssize_t bytes) {
     struct span_value text = {.type = SPAN_STRING, .bytes = (uint32_t)bytes, .text = value};
     span_set(span, text_static(key), &text);
-}
-
-void text_set_int(struct span *span, const char *key, int64_t integer) {
-    struct span_value value = {.type = SPAN_INT, .integer = integer};
-    span_set(span, text_static(key), &value);
 }
 
 PyObject *text_hex(const uint8_t *bytes, size_t count) {

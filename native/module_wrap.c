@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// module_wrap: the callable that stands in a library's function, and the Call that a hook sees.
+// module_wrap: the callable that stands in the place of a library's function.
 //
 // Every entry has the same shape: stand aside (switched off, inside a hook, nested in a span of the same family, trace
 // not sampled), ask the hook what the call is called, call the original, tell the hook how it went. The original is
@@ -11,7 +11,6 @@
 #include <structmember.h>
 
 #define HOOK_ERRORS 10 // then the hook is switched off
-#define FREE_CALLS 32
 
 enum wrapper_kind { WRAP_OBSERVE = 10, WRAP_REPLACE = 11, WRAP_WSGI = 12 }; // below: enum span_kind
 
@@ -32,8 +31,6 @@ typedef struct {
 
 __thread int hook_busy;
 static PyObject *report; // Owned: callable(where, exception), of guard.py
-static CallObject *free_calls[FREE_CALLS];
-static int free_call_count;
 
 void hook_error(PyObject *where) {
     PyObject *py_exception = compat_take_exception();
@@ -46,147 +43,6 @@ void hook_error(PyObject *where) {
     PyErr_Clear();
     Py_XDECREF(py_exception);
 }
-
-// --- Call
-
-static CallObject *call_new(PyObject *const *stack, Py_ssize_t count, PyObject *kwnames) {
-    CallObject *call;
-    if (free_call_count > 0) {
-        call = free_calls[--free_call_count];
-        (void)PyObject_Init((PyObject *)call, &Call_Type);
-    } else if ((call = PyObject_New(CallObject, &Call_Type)) == NULL) {
-        PyErr_Clear();
-        return NULL;
-    }
-    call->stack = stack;
-    call->count = count;
-    call->kwnames = kwnames;
-    call->args = call->kwargs = call->span = call->current = call->state = NULL;
-    return call;
-}
-
-static PyObject *call_args(CallObject *call, void *unused) {
-    (void)unused;
-    if (call->args == NULL) {
-        Py_ssize_t count = call->stack != NULL ? call->count : 0;
-        call->args = PyTuple_New(count);
-        for (Py_ssize_t i = 0; call->args != NULL && i < count; i++)
-            PyTuple_SET_ITEM(call->args, i, Py_NewRef(call->stack[i]));
-    }
-    return Py_XNewRef(call->args);
-}
-
-static PyObject *call_kwargs(CallObject *call, void *unused) {
-    (void)unused;
-    if (call->kwargs == NULL) {
-        call->kwargs = PyDict_New();
-        Py_ssize_t count = call->stack != NULL && call->kwnames != NULL ? PyTuple_GET_SIZE(call->kwnames) : 0;
-        for (Py_ssize_t i = 0; call->kwargs != NULL && i < count; i++)
-            if (PyDict_SetItem(call->kwargs, PyTuple_GET_ITEM(call->kwnames, i), call->stack[call->count + i]) < 0)
-                return NULL;
-    }
-    return Py_XNewRef(call->kwargs);
-}
-
-// get(index, name, default=None): an argument wherever the caller put it.
-static PyObject *call_get(CallObject *call, PyObject *const *args, Py_ssize_t count) {
-    Py_ssize_t index = count >= 2 ? PyLong_AsSsize_t(args[0]) : -2;
-    if (count < 2 || count > 3 || (index == -1 && PyErr_Occurred()) || !PyUnicode_Check(args[1])) {
-        PyErr_SetString(PyExc_TypeError, "get(index: int, name: str, default=None)");
-        return NULL;
-    }
-    if (call->stack == NULL) { // the call is over: what was kept
-        if (call->args != NULL && index >= 0 && index < PyTuple_GET_SIZE(call->args))
-            return Py_NewRef(PyTuple_GET_ITEM(call->args, index));
-        PyObject *value = call->kwargs != NULL ? PyDict_GetItem(call->kwargs, args[1]) : NULL;
-        return Py_NewRef(value != NULL ? value : count == 3 ? args[2] : Py_None);
-    }
-    if (index >= 0 && index < call->count)
-        return Py_NewRef(call->stack[index]);
-    Py_ssize_t names = call->kwnames != NULL ? PyTuple_GET_SIZE(call->kwnames) : 0;
-    for (Py_ssize_t i = 0; i < names; i++) {
-        PyObject *name = PyTuple_GET_ITEM(call->kwnames, i);
-        if (name == args[1] || PyUnicode_Compare(name, args[1]) == 0)
-            return Py_NewRef(call->stack[call->count + i]);
-    }
-    return Py_NewRef(count == 3 ? args[2] : Py_None);
-}
-
-// The caller's stack is gone now: whoever kept the Call keeps what it had asked for.
-static void call_release(CallObject *call) {
-    if (call == NULL)
-        return;
-    if (Py_REFCNT(call) > 1) {
-        PyErr_Clear();
-        Py_XDECREF(call_args(call, NULL));
-        Py_XDECREF(call_kwargs(call, NULL));
-        PyErr_Clear();
-    }
-    call->stack = NULL;
-    call->kwnames = NULL;
-    Py_DECREF(call);
-}
-
-static void call_dealloc(CallObject *call) {
-    Py_CLEAR(call->args);
-    Py_CLEAR(call->kwargs);
-    Py_CLEAR(call->span);
-    Py_CLEAR(call->current);
-    Py_CLEAR(call->state);
-    if (free_call_count < FREE_CALLS)
-        free_calls[free_call_count++] = call;
-    else
-        PyObject_Free(call);
-}
-
-static PyObject *call_create(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
-    (void)type;
-    CallObject *call = call_new(NULL, 0, NULL);
-    if (call != NULL) {
-        call->args = Py_NewRef(args);
-        call->kwargs = kwargs != NULL ? Py_NewRef(kwargs) : PyDict_New();
-    }
-    return (PyObject *)call;
-}
-
-// The open SERVER or CONSUMER span around this call.
-static PyObject *call_entry(CallObject *call, void *unused) {
-    (void)unused;
-    SpanObject *entry = span_object_check(call->current) ? ((SpanObject *)call->current)->entry_open : NULL;
-    return Py_NewRef(entry != NULL && !entry->ended ? (PyObject *)entry : Py_None);
-}
-
-static PyMethodDef call_methods[] = {
-    {"get", (PyCFunction)(void (*)(void))call_get, METH_FASTCALL, "get(index, name, default=None): one argument"},
-    {NULL},
-};
-static PyGetSetDef call_getset[] = {
-    {"args", (getter)call_args, NULL, "positional arguments, self included", NULL},
-    {"kwargs", (getter)call_kwargs, NULL, "keyword arguments", NULL},
-    {"entry", (getter)call_entry, NULL, "the open SERVER or CONSUMER span around the call, or None", NULL},
-    {NULL},
-};
-static PyMemberDef call_members[] = {
-    {"span", T_OBJECT, offsetof(CallObject, span), 0, "the call's Span, or None"},
-    {"state", T_OBJECT, offsetof(CallObject, state), 0, "whatever the hook wants to keep until conclude"},
-    {NULL},
-};
-PyTypeObject Call_Type = {
-    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "pillion._native.Call",
-    .tp_basicsize = sizeof(CallObject),
-    .tp_dealloc = (destructor)call_dealloc,
-    .tp_flags = Py_TPFLAGS_DEFAULT,
-    .tp_methods = call_methods,
-    .tp_getset = call_getset,
-    .tp_members = call_members,
-    .tp_new = call_create,
-    .tp_doc = "Call(*args, **kwargs): one call of a hooked function.",
-};
-
-// --- Wrapper
-//
-// Binds to an instance as a Python function does (Py_TPFLAGS_METHOD_DESCRIPTOR says so to the interpreter, which then
-// makes no bound method for a call): patch.py wraps nothing in a class that would not bind.
 
 static void wrapper_error(WrapperObject *wrapper) {
     if (++wrapper->counts.errors >= HOOK_ERRORS)

@@ -22,8 +22,6 @@ enum key {
     KEY_PEER_PORT,
     KEY_AGENT,
     KEY_VERSION,
-    KEY_STATUS,
-    KEY_ERROR,
     KEYS,
 };
 static const char *const key_names[KEYS] = {
@@ -39,8 +37,6 @@ static const char *const key_names[KEYS] = {
     "network.peer.port",
     "user_agent.original",
     "network.protocol.version",
-    "http.response.status_code",
-    "error.type",
 };
 enum variable {
     ENV_METHOD,
@@ -80,18 +76,6 @@ static struct span_text method_texts[10]; // of known_methods
 PyObject *wsgi_excluded;
 PyObject *wsgi_redact;
 bool wsgi_capture_query;
-
-typedef struct {
-    PyObject_HEAD PyObject *original; // Owned
-    SpanObject *span;                 // Owned
-    vectorcallfunc vectorcall;
-} StartResponseObject;
-
-typedef struct {
-    PyObject_HEAD PyObject *original; // Owned. What the application returned
-    PyObject *iterator;               // Owned or NULL before the first use
-    SpanObject *span;                 // Owned
-} BodyObject;
 
 static struct authority_text variable(PyObject *environ, enum variable which) {
     PyObject *value = PyDict_GetItem(environ, variables[which]);
@@ -238,158 +222,6 @@ static SpanObject *request_begin(PyObject *environ, PyObject *current, uint32_t 
     return object;
 }
 
-// --- start_response
-
-static PyObject *start_response_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *kwnames) {
-    StartResponseObject *start = (StartResponseObject *)self;
-    if (PyVectorcall_NARGS(nargsf) > 0 && PyUnicode_Check(args[0]) && !start->span->ended) {
-        Py_ssize_t bytes = 0;
-        const char *text = PyUnicode_AsUTF8AndSize(args[0], &bytes);
-        int code = 0;
-        for (int i = 0; text != NULL && i < 3 && i < bytes && text[i] >= '0' && text[i] <= '9'; i++)
-            code = code * 10 + (text[i] - '0');
-        if (text == NULL)
-            PyErr_Clear();
-        if (code >= 100)
-            set_number(&start->span->span, KEY_STATUS, code);
-        if (code >= 500 && !start->span->failed) {
-            set_text(&start->span->span, KEY_ERROR, (struct authority_text){text, 3});
-            span_set_status(&start->span->span, SPAN_STATUS_ERROR, "", 0);
-        }
-    }
-    return PyObject_Vectorcall(start->original, args, nargsf, kwnames);
-}
-
-static void start_response_dealloc(StartResponseObject *start) {
-    Py_XDECREF(start->original);
-    Py_XDECREF(start->span);
-    PyObject_Free(start);
-}
-
-PyTypeObject StartResponse_Type = {
-    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "pillion._native.StartResponse",
-    .tp_basicsize = sizeof(StartResponseObject),
-    .tp_dealloc = (destructor)start_response_dealloc,
-    .tp_vectorcall_offset = offsetof(StartResponseObject, vectorcall),
-    .tp_call = PyVectorcall_Call,
-    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL,
-};
-
-// --- the iterable
-
-static void restore(SpanObject *span, PyObject *previous) {
-    PyObject *py_now = context_get();
-    if (py_now == (PyObject *)span)
-        context_set(previous);
-    Py_XDECREF(py_now);
-}
-
-static void record_failure(SpanObject *span) {
-    PyObject *py_exception = compat_take_exception();
-    if (py_exception != NULL && !PyErr_GivenExceptionMatches(py_exception, PyExc_GeneratorExit) && !span->ended)
-        exception_record(span, py_exception, true);
-    compat_give_exception(py_exception);
-}
-
-// Runs one step of the body with the span current.
-static PyObject *body_step(BodyObject *body, PyObject *(*step)(BodyObject *)) {
-    PyObject *py_previous = context_get();
-    if (!body->span->ended)
-        context_set((PyObject *)body->span);
-    PyObject *py_result = step(body);
-    PyObject *py_exception = py_result == NULL ? compat_take_exception() : NULL;
-    restore(body->span, py_previous);
-    Py_XDECREF(py_previous);
-    compat_give_exception(py_exception);
-    if (py_result == NULL && PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_StopIteration))
-        record_failure(body->span);
-    return py_result;
-}
-
-static PyObject *step_next(BodyObject *body) {
-    if (body->iterator == NULL && (body->iterator = PyObject_GetIter(body->original)) == NULL)
-        return NULL;
-    return PyIter_Next(body->iterator);
-}
-
-static PyObject *step_close(BodyObject *body) {
-    PyObject *py_close = PyObject_GetAttrString(body->original, "close");
-    if (py_close == NULL && PyErr_ExceptionMatches(PyExc_AttributeError)) {
-        PyErr_Clear();
-        return Py_NewRef(Py_None);
-    }
-    PyObject *py_result = py_close != NULL ? PyObject_CallNoArgs(py_close) : NULL;
-    Py_XDECREF(py_close);
-    return py_result;
-}
-
-static PyObject *body_next(BodyObject *body) {
-    return body_step(body, step_next);
-}
-
-static PyObject *body_close(BodyObject *body, PyObject *unused) {
-    (void)unused;
-    PyObject *py_result = body_step(body, step_close);
-    PyObject *py_exception = py_result == NULL ? compat_take_exception() : NULL;
-    span_object_end(body->span, 0);
-    compat_give_exception(py_exception);
-    return py_result;
-}
-
-static PyObject *body_getattro(PyObject *self, PyObject *name) {
-    PyObject *py_value = PyObject_GenericGetAttr(self, name);
-    if (py_value == NULL && PyErr_ExceptionMatches(PyExc_AttributeError)) {
-        PyErr_Clear();
-        py_value = PyObject_GetAttr(((BodyObject *)self)->original, name);
-    }
-    return py_value;
-}
-
-static void body_dealloc(BodyObject *body) {
-    PyObject *py_exception = compat_take_exception();
-    if (body->span != NULL)
-        span_object_end(body->span, 0);
-    Py_XDECREF(body->iterator);
-    Py_XDECREF(body->original);
-    Py_XDECREF(body->span);
-    PyObject_Free(body);
-    compat_give_exception(py_exception);
-}
-
-static PyMethodDef body_methods[] = {
-    {"close", (PyCFunction)body_close, METH_NOARGS, NULL},
-    {NULL},
-};
-
-PyTypeObject Body_Type = {
-    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "pillion._native.Body",
-    .tp_basicsize = sizeof(BodyObject),
-    .tp_dealloc = (destructor)body_dealloc,
-    .tp_flags = Py_TPFLAGS_DEFAULT,
-    .tp_iter = PyObject_SelfIter,
-    .tp_iternext = (iternextfunc)body_next,
-    .tp_methods = body_methods,
-    .tp_getattro = body_getattro,
-};
-
-// What the server gets. Steals `result`.
-static PyObject *body_of(PyObject *result, PyObject *environ, SpanObject *span) {
-    PyObject *wrapper = PyDict_GetItem(environ, variables[ENV_FILE_WRAPPER]);
-    bool file = wrapper != NULL && PyType_Check(wrapper) && PyObject_TypeCheck(result, (PyTypeObject *)wrapper);
-    BodyObject *body = NULL;
-    if (!PyList_CheckExact(result) && !PyTuple_CheckExact(result) && !file)
-        body = PyObject_New(BodyObject, &Body_Type);
-    if (body == NULL) {
-        PyErr_Clear();
-        span_object_end(span, 0);
-        return result;
-    }
-    body->original = result;
-    body->iterator = NULL;
-    body->span = (SpanObject *)Py_NewRef((PyObject *)span);
-    return (PyObject *)body;
-}
-
 static bool is_excluded(PyObject *environ) {
     if (wsgi_excluded == NULL)
         return false;
@@ -416,36 +248,33 @@ PyObject *wsgi_call(PyObject *original, uint32_t scope_id, PyObject *const *args
         return PyObject_Vectorcall(original, args, nargsf, kwnames);
     PyObject *py_current = context_get();
     SpanObject *span = NULL;
-    StartResponseObject *start = NULL;
+    PyObject *py_start = NULL;
     if (!is_nested(py_current) && !is_excluded(environ))
         span = request_begin(environ, py_current, scope_id);
     if (span != NULL)
-        start = PyObject_New(StartResponseObject, &StartResponse_Type);
+        py_start = wsgi_start_response(args[count - 1], span);
     PyErr_Clear();
-    if (start == NULL) {
+    if (py_start == NULL) {
         Py_XDECREF(span);
         Py_XDECREF(py_current);
         return PyObject_Vectorcall(original, args, nargsf, kwnames);
     }
-    start->original = Py_NewRef(args[count - 1]);
-    start->span = (SpanObject *)Py_NewRef((PyObject *)span);
-    start->vectorcall = start_response_call;
     PyObject *stack[3] = {args[0], args[1], NULL};
-    stack[count - 1] = (PyObject *)start;
+    stack[count - 1] = py_start;
     context_set((PyObject *)span);
     PyObject *py_result = PyObject_Vectorcall(original, stack, (size_t)count, NULL);
     PyObject *py_exception = py_result == NULL ? compat_take_exception() : NULL;
-    restore(span, py_current);
+    wsgi_restore(span, py_current);
     if (py_result != NULL) {
-        py_result = body_of(py_result, environ, span);
+        py_result = wsgi_body(py_result, PyDict_GetItem(environ, variables[ENV_FILE_WRAPPER]), span);
     } else {
         compat_give_exception(py_exception);
-        record_failure(span);
+        wsgi_record_failure(span);
         py_exception = compat_take_exception();
         span_object_end(span, 0);
         compat_give_exception(py_exception);
     }
-    Py_DECREF(start);
+    Py_DECREF(py_start);
     Py_DECREF(span);
     Py_XDECREF(py_current);
     return py_result;
@@ -459,5 +288,5 @@ int module_wsgi_init(void) {
     for (int i = 0; i < ENVS; i++)
         if ((variables[i] = PyUnicode_InternFromString(variable_names[i])) == NULL)
             return -1;
-    return PyType_Ready(&StartResponse_Type) < 0 || PyType_Ready(&Body_Type) < 0 ? -1 : 0;
+    return module_wsgi_body_init();
 }
