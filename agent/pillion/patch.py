@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """patch: the engine. Hooks describe calls; this wraps, watches imports, and can undo itself.
 
-A library is wrapped when it's imported, or at once where it was imported before us. Functions and methods get a C wrapper
-(native/module_wrap.c), coroutines and generators one from patch_async.py. Nothing here raises into the application: a
-hook that fails to apply is reported and the library stays as it is.
+A library is wrapped when it's imported, or at once where it was imported before us. Functions and methods get a C
+wrapper (native/module_wrap.c), coroutines and generators one from patch_async.py. Nothing here raises into the
+application: a hook that fails to apply is reported and the library stays as it is.
 """
 
 from __future__ import annotations
@@ -54,12 +54,17 @@ class Target:
         self.optional = optional
 
 
+def stands_aside(parent: object, family: int) -> bool:
+    """Whether a call makes no span of its own: its trace isn't sampled, or a span of its family is open around it."""
+    if not isinstance(parent, Span) or parent.ended:
+        return False
+    return not parent.recording or (family != 0 and parent.family == family)
+
+
 def open_span(hook: str, name: str, kind: int, attributes: Mapping[str, Any] | None, family: str | None) -> Span | None:
     """A span for a call that spreads over several functions: begun, not current. None: there's one of its family."""
-    parent = current()
-    if isinstance(parent, Span) and not parent.ended:
-        if not parent.recording or (family is not None and parent.family == FAMILIES[family]):
-            return None
+    if stands_aside(current(), FAMILIES[family]):
+        return None
     span = begin(name, kind, "pillion." + hook)
     span.family = FAMILIES[family]
     if attributes:
@@ -164,7 +169,7 @@ class Engine:
 
     def install(self) -> None:
         """Watches imports from now on, and wraps what has been imported before."""
-        sys.meta_path.insert(0, self)  # type: ignore[arg-type]
+        sys.meta_path.insert(0, self)
         for name in list(self.by_module):
             if name in sys.modules:
                 self.imported(name)
@@ -172,7 +177,7 @@ class Engine:
     def undo(self) -> None:
         """Everything is as the libraries made it."""
         if self in sys.meta_path:
-            sys.meta_path.remove(self)  # type: ignore[arg-type]
+            sys.meta_path.remove(self)
         for change in reversed(self.changes):
             try:
                 change.undo()

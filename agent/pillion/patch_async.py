@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """patch_async: wrappers for coroutine functions, generators and async generators.
 
-They are real Python functions of the same kind, so whatever asks `iscoroutinefunction` gets the answer it got before. The
-span is current while the body runs and not while it's suspended, so a generator that is closed late, or in another
+They are real Python functions of the same kind, so whatever asks `iscoroutinefunction` gets the answer it got before.
+The span is current while the body runs and not while it's suspended, so a generator that is closed late, or in another
 context, takes nothing with it.
 """
 
 from __future__ import annotations
 
-from pillion import guard
+from pillion import guard, patch
 from pillion._native import Call, Span, attach, begin, current, detach
 
 TYPE_CHECKING = False
@@ -39,10 +39,8 @@ def _open(wrapper: Any, target: Target, scope: str, call: Call) -> Span | None:
     if wrapper.pillion_disabled:
         return None
     try:
-        parent = current()
-        if isinstance(parent, Span) and not parent.ended:
-            if not parent.recording or (target.family and parent.family == target.family):
-                return None
+        if patch.stands_aside(current(), target.family):
+            return None
         described = target.describe(call) if target.describe else None
         if described is None:
             return None
@@ -126,7 +124,7 @@ def _generator(original: Any, target: Target, scope: str) -> Any:
                     _close(span, target, call, None, error)
                 raise
             except BaseException as error:
-                step, value = body.throw, error  # type: ignore[assignment]
+                step, value = body.throw, error
 
     return wrapper
 
@@ -164,6 +162,6 @@ def _async_generator(original: Any, target: Target, scope: str) -> Any:
                         _close(span, target, call, None, error)
                 raise
             except BaseException as error:
-                step, value = body.athrow, error  # type: ignore[assignment]
+                step, value = body.athrow, error
 
     return wrapper

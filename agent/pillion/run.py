@@ -53,7 +53,9 @@ def _hint(environ: dict[str, str]) -> None:
         return
     path = os.path.join(rundir.choose(settings.run_dir), rundir.SOCKET)
     if not os.path.exists(path):
-        sys.stderr.write(f"pillion run: no collector at {path}: start one with `pillion up` (the command runs all the same)\n")
+        sys.stderr.write(
+            f"pillion run: no collector at {path}: start one with `pillion up` (the command runs all the same)\n"
+        )
 
 
 def main(args: Sequence[str]) -> int:

@@ -45,7 +45,9 @@ def _usable(path: str) -> bool:
     except OSError:
         parent = os.path.dirname(path)
         return os.path.isdir(parent) and os.access(parent, os.W_OK | os.X_OK)
-    return (status.st_mode & 0o170000) == 0o040000 and status.st_uid == os.getuid() and os.access(path, os.W_OK | os.X_OK)
+    return (
+        (status.st_mode & 0o170000) == 0o040000 and status.st_uid == os.getuid() and os.access(path, os.W_OK | os.X_OK)
+    )
 
 
 def choose(configured: str | None) -> str:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """start: the composition of the code module. Reads the settings, decides, starts the native side and the hooks.
 
-`boot` is called once by boot/sitecustomize.py, before any line of the application. It imports little, prints nothing and
-leaves a record of what was decided, with the reason, in the run directory.
+`boot` is called once by boot/sitecustomize.py, before any line of the application. It imports little, prints nothing
+and leaves a record of what was decided, with the reason, in the run directory.
 """
 
 from __future__ import annotations

@@ -69,7 +69,9 @@ def main(args: Sequence[str]) -> int:
     try:
         found = [record for record in records(run_dir) if not rest or record["pid"] == int(rest[0])]
     except OSError as error:
-        sys.stderr.write(f"pillion why: {run_dir}: {error.strerror}: no process has been started here (PILLION_RUN_DIR)\n")
+        sys.stderr.write(
+            f"pillion why: {run_dir}: {error.strerror}: no process has been started here (PILLION_RUN_DIR)\n"
+        )
         return 1
     if len(args) > len(rest):
         sys.stdout.write(json.dumps(found, indent=2) + "\n")

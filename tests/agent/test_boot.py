@@ -57,8 +57,12 @@ def test_an_error_in_the_applications_sitecustomize_is_shown_as_cpython_shows_it
     assert (ours.code, ours.out, ours.err) == (bare.code, bare.out, bare.err)
 
 
-@pytest.mark.parametrize("what", ["SystemExit(1)", "KeyboardInterrupt()", "GeneratorExit()", "MemoryError()", "OSError()"])
-@pytest.mark.parametrize("where", ["config.read", "rundir.choose", "rundir.make", "guard.open_log", "resource.attributes"])
+@pytest.mark.parametrize(
+    "what", ["SystemExit(1)", "KeyboardInterrupt()", "GeneratorExit()", "MemoryError()", "OSError()"]
+)
+@pytest.mark.parametrize(
+    "where", ["config.read", "rundir.choose", "rundir.make", "guard.open_log", "resource.attributes"]
+)
 def test_whatever_the_start_raises_the_program_runs(traced: Traced, what: str, where: str) -> None:
     module, name = where.split(".")
     broken = traced.folder / "broken"
@@ -105,7 +109,9 @@ def test_the_decision_is_recorded_with_its_reason(traced: Traced, variables: dic
 
 
 def test_switched_off_it_leaves_nothing_behind(traced: Traced) -> None:
-    result = traced.run("import sys; print([m for m in sys.modules if 'pillion' in m and '_native' in m])", PILLION_ENABLED="0")
+    result = traced.run(
+        "import sys; print([m for m in sys.modules if 'pillion' in m and '_native' in m])", PILLION_ENABLED="0"
+    )
     assert result.out == "[]\n" and traced.records() == []
 
 
@@ -125,7 +131,9 @@ def test_without_a_collector_the_program_ends_as_fast_and_says_nothing(traced: T
 def test_a_program_killed_while_starting_leaves_no_damage(traced: Traced) -> None:
     environ = traced.environ()
     for attempt in range(12):
-        process = subprocess.Popen([sys.executable, "-c", "print('up', flush=True)"], env=environ, stdout=subprocess.PIPE)
+        process = subprocess.Popen(
+            [sys.executable, "-c", "print('up', flush=True)"], env=environ, stdout=subprocess.PIPE
+        )
         time.sleep(attempt * 0.003)  # a moment of the start, whichever it is
         process.send_signal(signal.SIGKILL)
         process.communicate()

@@ -65,7 +65,8 @@ def lib(traced: Traced) -> Traced:
 
 
 def test_functions_methods_and_class_methods_keep_results_and_signatures(lib: Traced) -> None:
-    result = lib.run(program("""
+    result = lib.run(
+        program("""
         import lib as bare
         signatures = [str(inspect.signature(f)) for f in (bare.function, bare.Thing.method, bare.Thing.made)]
         del sys.modules["lib"]
@@ -81,14 +82,16 @@ def test_functions_methods_and_class_methods_keep_results_and_signatures(lib: Tr
         import pickle
         assert pickle.loads(pickle.dumps(lib.function)) is lib.function
         print(guard.counts)
-    """))
+    """)
+    )
     assert (result.code, result.out) == (0, "{}\n"), result.err
     lib.sink.wait(lambda: len(lib.sink.spans) == 5)
     assert sorted(span.attributes["args"] for span in lib.sink.spans) == [1, 1, 2, 2, 2]
 
 
 def test_what_was_imported_before_is_wrapped_too_and_undo_gives_it_back(lib: Traced) -> None:
-    result = lib.run(program("""
+    result = lib.run(
+        program("""
         import lib
         before = dict(vars(lib)), dict(vars(lib.Base)), dict(vars(lib.Thing))
         hook_all("function", "Base.method", "Thing.made", "coroutine", "generator", "missing", "Thing.nothing.deep")
@@ -100,14 +103,16 @@ def test_what_was_imported_before_is_wrapped_too_and_undo_gives_it_back(lib: Tra
         assert changed(1) == 2  # a reference that was kept goes straight to the original
         assert engine not in sys.meta_path
         print(sorted(guard.notes))
-    """))
+    """)
+    )
     assert result.code == 0, result.err
     assert "lib:missing is missing" in result.out and "lib:Thing.nothing.deep is missing" in result.out
     assert lib.sink.spans == []
 
 
 def test_exceptions_pass_unchanged_and_are_recorded(lib: Traced) -> None:
-    result = lib.run(program("""
+    result = lib.run(
+        program("""
         hook_all("Thing.fails")
         engine.install()
         import lib, traceback
@@ -116,14 +121,16 @@ def test_exceptions_pass_unchanged_and_are_recorded(lib: Traced) -> None:
         except KeyError as error:
             frames = [frame.name for frame in traceback.extract_tb(error.__traceback__)]
             print(error.args, frames, error.__context__)
-    """))
+    """)
+    )
     assert result.out == "('inside',) ['<module>', 'fails'] None\n", result.err
     lib.sink.wait(lambda: bool(lib.sink.spans))
     assert lib.sink.spans[0].status == 2 and lib.sink.spans[0].attributes["error.type"] == "KeyError"
 
 
 def test_coroutines_and_generators_end_when_they_end(lib: Traced) -> None:
-    result = lib.run(program("""
+    result = lib.run(
+        program("""
         hook_all("coroutine", "generator", "agenerator")
         engine.install()
         import lib
@@ -144,7 +151,8 @@ def test_coroutines_and_generators_end_when_they_end(lib: Traced) -> None:
             return found
         assert asyncio.run(main()) == [0, 1, 2] and got == [0, 1, 2]
         print(guard.counts, _native.current())
-    """))
+    """)
+    )
     assert (result.code, result.out) == (0, "{} None\n"), result.err
     lib.sink.wait(lambda: len(lib.sink.spans) == 5)
     assert [span.status for span in lib.sink.spans] == [0] * 5
@@ -152,26 +160,30 @@ def test_coroutines_and_generators_end_when_they_end(lib: Traced) -> None:
 
 @pytest.mark.parametrize(
     "broken",
-    ["describe=lambda call: 1/0", "describe=lambda call: 42", "describe=lambda call: (1, 2)", "conclude=lambda c, r: 1/0",
-     "describe=lambda call: ('x', 7)", "describe=lambda: None", "conclude=lambda c, r: 'text'",
+    ["describe=lambda call: 1/0", "describe=lambda call: 42", "describe=lambda call: (1, 2)",
+    
+     "conclude=lambda c, r: 1/0", "describe=lambda call: ('x', 7)", "describe=lambda: None", "conclude=lambda c, r: 'text'",
      "describe=lambda call: (_ for _ in ()).throw(SystemExit)"],
 )  # fmt: skip
 def test_a_broken_hook_never_reaches_the_application_and_is_switched_off(lib: Traced, broken: str) -> None:
-    result = lib.run(program(f"""
+    result = lib.run(
+        program(f"""
         hook_all("function", {broken})
         engine.install()
         import lib
         for _ in range(30):
             assert lib.function(1) == 2
         print(max(guard.counts.values(), default=0), lib.function.pillion_disabled)
-    """))
+    """)
+    )
     assert result.code == 0, result.err
     assert result.out in ("10 True\n", "0 False\n")
     assert result.err == ""
 
 
 def test_a_family_makes_one_span_and_an_unsampled_trace_none(lib: Traced) -> None:
-    result = lib.run(program("""
+    result = lib.run(
+        program("""
         hook_all("function", "Base.plain", kind=CLIENT, family="db")
         hook.TARGETS["lib:Base.plain"].describe = lambda call: "outer"
         engine.install()
@@ -180,7 +192,8 @@ def test_a_family_makes_one_span_and_an_unsampled_trace_none(lib: Traced) -> Non
         lib.Base.plain.__wrapped__.__code__ = (lambda x: __import__("lib").function(x)).__code__
         assert lib.Base.plain(1) == 2
         print(guard.counts)
-    """))
+    """)
+    )
     assert result.out == "{}\n", result.err
     lib.sink.wait(lambda: bool(lib.sink.spans))
     assert [span.name for span in lib.sink.spans] == ["outer"]
@@ -202,7 +215,8 @@ def test_an_import_that_fails_under_the_hook_fails_as_without(lib: Traced) -> No
 
 
 def test_observe_and_replace_make_no_span(lib: Traced) -> None:
-    result = lib.run(program("""
+    result = lib.run(
+        program("""
         seen = []
         hook.TARGETS = {
             "lib:function": Target(OBSERVE, lambda call: seen.append(call.get(0, "a")), lambda c, r: seen.append(r)),
@@ -215,6 +229,7 @@ def test_observe_and_replace_make_no_span(lib: Traced) -> None:
         try: lib.Thing().fails()
         except KeyError: pass
         print(seen)
-    """))
+    """)
+    )
     assert result.out == "[1, 2, 'KeyError']\n", result.err
     assert lib.sink.spans == []

@@ -36,10 +36,13 @@ def program(body: str) -> str:
 
 
 def test_the_attributes_of_a_request_follow_the_conventions(traced: Traced) -> None:
-    traced.run(program("""
-        assert request(text, "/caf\\u00c3\\u00a9", SCRIPT_NAME="/app", QUERY_STRING="token=secret", HTTP_HOST="shop.example:8443",
+    traced.run(
+        program("""
+        assert request(text, "/caf\\u00c3\\u00a9", SCRIPT_NAME="/app", QUERY_STRING="token=secret",
+            HTTP_HOST="shop.example:8443",
             HTTP_USER_AGENT="curl/8", HTTP_X_FORWARDED_FOR="1.2.3.4, 5.6.7.8", SERVER_PROTOCOL="HTTP/1.1") == b"hello"
-    """))
+    """)
+    )
     traced.sink.wait(lambda: bool(traced.sink.spans))
     (span,) = traced.sink.spans
     assert (span.name, span.kind, span.status, span.parent_id) == ("GET", 2, 0, "")
@@ -77,7 +80,8 @@ def test_who_was_asked_is_read_from_the_headers(traced: Traced, environ: dict[st
 
 
 def test_a_generator_that_closes_late_ends_its_span_at_the_close(traced: Traced) -> None:
-    result = traced.run(program("""
+    result = traced.run(
+        program("""
         def app(environ, start_response):
             start_response("200 OK", [])
             try:
@@ -91,7 +95,8 @@ def test_a_generator_that_closes_late_ends_its_span_at_the_close(traced: Traced)
         assert _native.current() is None
         with _native.begin("outside"): pass
         body.close()
-    """))
+    """)
+    )
     assert result.code == 0, result.err
     traced.sink.wait(lambda: len(traced.sink.spans) == 4)
     (server,) = traced.sink.named("GET")
@@ -101,18 +106,21 @@ def test_a_generator_that_closes_late_ends_its_span_at_the_close(traced: Traced)
 
 
 def test_a_body_that_is_never_closed_ends_when_it_is_dropped(traced: Traced) -> None:
-    traced.run(program("""
+    traced.run(
+        program("""
         def app(environ, start_response):
             start_response("204 No Content", [])
             return iter(())
         request(app, read=False)
-    """))
+    """)
+    )
     traced.sink.wait(lambda: bool(traced.sink.spans))
     assert traced.sink.spans[0].attributes["http.response.status_code"] == 204
 
 
 def test_lists_and_files_reach_the_server_as_they_are(traced: Traced) -> None:
-    result = traced.run(program("""
+    result = traced.run(
+        program("""
         class FileWrapper(io.BytesIO): pass
         given = [[b"a"], (b"b",), FileWrapper(b"c")]
         for body in given:
@@ -120,13 +128,15 @@ def test_lists_and_files_reach_the_server_as_they_are(traced: Traced) -> None:
                 start_response("200 OK", [])
                 return body
             assert request(app, read=False, **{"wsgi.file_wrapper": FileWrapper}) is body
-    """))
+    """)
+    )
     assert result.code == 0, result.err
     traced.sink.wait(lambda: len(traced.sink.spans) == 3)
 
 
 def test_errors_pass_and_mark_the_span(traced: Traced) -> None:
-    result = traced.run(program("""
+    result = traced.run(
+        program("""
         def breaks(environ, start_response): raise LookupError("in call")
         def later(environ, start_response):
             start_response("200 OK", [])
@@ -142,7 +152,8 @@ def test_errors_pass_and_mark_the_span(traced: Traced) -> None:
             try: request(app)
             except (LookupError, ValueError) as error: print(error)
         request(answers); request(missing)
-    """))
+    """)
+    )
     assert result.out == "'in call'\nin body\n" or result.out == "in call\nin body\n", result.err
     traced.sink.wait(lambda: len(traced.sink.spans) == 4)
     spans = sorted(traced.sink.spans, key=lambda span: span.start_ns)
@@ -152,15 +163,18 @@ def test_errors_pass_and_mark_the_span(traced: Traced) -> None:
 
 
 def test_nested_layers_make_one_span_and_calls_of_another_shape_pass(traced: Traced) -> None:
-    result = traced.run(program("""
+    result = traced.run(
+        program("""
         inner = wsgi.wrap(text)
         assert wsgi.wrap(inner) is inner
         def outer(environ, start_response): return inner(environ, start_response)
         assert request(outer) == b"hello"
         odd = wsgi.wrap(lambda *args, **kwargs: (args, kwargs))
-        assert odd(1) == ((1,), {}) and odd(1, 2, 3) == ((1, 2, 3), {}) and odd({}, start_response=2) == (({},), {"start_response": 2})
+        assert odd(1) == ((1,), {}) and odd(1, 2, 3) == ((1, 2, 3), {})
+        assert odd({}, start_response=2) == (({},), {"start_response": 2})
         assert wsgi.wrap(5) == 5
-    """))
+    """)
+    )
     assert result.code == 0, result.err
     traced.sink.wait(lambda: bool(traced.sink.spans))
     assert len(traced.sink.spans) == 1

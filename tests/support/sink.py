@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""sink: the reference grpcio server as collector, on a run directory's socket; keeps what arrives, decoded by protobuf."""
+"""sink: the reference grpcio server as collector, on a run directory's socket; keeps what arrives, decoded."""
 
 from __future__ import annotations
 
@@ -47,17 +47,19 @@ class Span:
     links: list[tuple[str, str, dict[str, Any]]]
     resource: dict[str, Any]
     raw: Any = None  # protobuf's, for what the fields above leave out
+    version: str = ""  # of the scope
+    schema: str = ""  # URL, of the scope
 
 
 def _attributes(pairs: Any) -> dict[str, Any]:
     return {pair.key: plain(pair.value) for pair in pairs}
 
 
-def _span(raw: Any, scope: str, resource: dict[str, Any]) -> Span:
+def _span(raw: Any, scoped: Any, resource: dict[str, Any]) -> Span:
     return Span(
         name=raw.name,
         kind=raw.kind,
-        scope=scope,
+        scope=scoped.scope.name,
         trace_id=raw.trace_id.hex(),
         span_id=raw.span_id.hex(),
         parent_id=raw.parent_span_id.hex(),
@@ -72,6 +74,8 @@ def _span(raw: Any, scope: str, resource: dict[str, Any]) -> Span:
         links=[(link.trace_id.hex(), link.span_id.hex(), _attributes(link.attributes)) for link in raw.links],
         resource=resource,
         raw=raw,
+        version=scoped.scope.version,
+        schema=scoped.schema_url,
     )
 
 
@@ -81,12 +85,12 @@ def decode(body: bytes) -> list[Span]:
     for group in ExportTraceServiceRequest.FromString(body).resource_spans:
         resource = _attributes(group.resource.attributes)
         for scoped in group.scope_spans:
-            found.extend(_span(raw, scoped.scope.name, resource) for raw in scoped.spans)
+            found.extend(_span(raw, scoped, resource) for raw in scoped.spans)
     return found
 
 
 @dataclass
-class Sink(grpc.GenericRpcHandler):  # type: ignore[misc]
+class Sink(grpc.GenericRpcHandler):
     """The server. `spans` grows as requests arrive; `wait` waits for what a test expects."""
 
     run_dir: Path

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""boot: the one file that CPython finds by PYTHONPATH. Starts pillion, then runs the sitecustomize of the application.
+"""boot: the one file that CPython finds by PYTHONPATH. Starts pillion, then runs the application's own sitecustomize.
 
-Parses under every Python there is, since it may be found by any. Catches BaseException: a SystemExit that left this file
+"""boot: the one file that CPython finds by PYTHONPATH. Starts pillion, then runs the application's sitecustomize.
 would end the interpreter. Prints nothing. What was decided, and why, is written where `pillion why` finds it.
 """
 
