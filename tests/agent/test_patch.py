@@ -161,8 +161,8 @@ def test_coroutines_and_generators_end_when_they_end(lib: Traced) -> None:
 @pytest.mark.parametrize(
     "broken",
     ["describe=lambda call: 1/0", "describe=lambda call: 42", "describe=lambda call: (1, 2)",
-    
-     "conclude=lambda c, r: 1/0", "describe=lambda call: ('x', 7)", "describe=lambda: None", "conclude=lambda c, r: 'text'",
+     "conclude=lambda c, r: 1/0", "describe=lambda call: ('x', 7)", "describe=lambda: None",
+     "conclude=lambda c, r: 'text'",
      "describe=lambda call: (_ for _ in ()).throw(SystemExit)"],
 )  # fmt: skip
 def test_a_broken_hook_never_reaches_the_application_and_is_switched_off(lib: Traced, broken: str) -> None:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""boot: the one file that CPython finds by PYTHONPATH. Starts pillion, then runs the application's own sitecustomize.
-
 """boot: the one file that CPython finds by PYTHONPATH. Starts pillion, then runs the application's sitecustomize.
-would end the interpreter. Prints nothing. What was decided, and why, is written where `pillion why` finds it.
+
+Parses under every Python there is, since it may be found by any. Catches BaseException: a SystemExit that left this
+file would end the interpreter. Prints nothing. What was decided, and why, is written where `pillion why` finds it.
 """
 
 import os
