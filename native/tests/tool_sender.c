@@ -3,21 +3,24 @@
 // stdin, every command is answered and every outcome told by one JSON line on stdout.
 //   tool_sender target=unix:/run/x.sock [timeout_ms= interval_ms= idle_ms= backoff_min_ms= backoff_max_ms= patience_ms=
 //               version= header=name:value ...]
-//   batch FILE ITEMS · wake · hurry · pause · resume · flush MS · stats · process · fork · closefds · stop
+//   batch FILE ITEMS · wake · hurry · pause · resume · flush MS · stats · process · fork · steal FILE · stolen · stop
 #include "sender.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #define MAX_BATCHES 4096
 #define MAX_HEADERS 64
+#define MAX_STOLEN 20
 #define PATH "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 
 struct queue {
@@ -138,6 +141,25 @@ static void fork_once(struct sender *sender) {
            status);
 }
 
+// What a careless application does: closes every descriptor, and gets the numbers again for a file of its own.
+static void steal(const char *path) {
+    int file = open(path, O_CREAT | O_RDWR | O_TRUNC, 0600);
+    for (int fd = 3; fd < 3 + MAX_STOLEN; fd++) {
+        if (fd != file && dup2(file, fd) < 0)
+            exit(3);
+    }
+}
+
+static int count_stolen(void) {
+    struct stat first, other;
+    int count = 0;
+    for (int fd = 3; fd < 3 + MAX_STOLEN; fd++) {
+        if (fstat(3, &first) == 0 && fstat(fd, &other) == 0 && S_ISREG(other.st_mode) && first.st_ino == other.st_ino)
+            count++;
+    }
+    return count;
+}
+
 static bool command(struct sender *sender, const char *line) {
     char word[16] = "", file[1024] = "";
     unsigned long long number = 0;
@@ -147,8 +169,9 @@ static bool command(struct sender *sender, const char *line) {
         add_batch(file, number);
         return true;
     }
-    if (sscanf(line, "%15s %llu", word, &number) < 1)
+    if (sscanf(line, "%15s %1023s", word, file) < 1)
         return true;
+    number = strtoull(file, NULL, 10);
     if (strcmp(word, "wake") == 0)
         sender_wake(sender);
     else if (strcmp(word, "hurry") == 0)
@@ -165,9 +188,10 @@ static bool command(struct sender *sender, const char *line) {
         tell_process();
     else if (strcmp(word, "fork") == 0)
         fork_once(sender);
-    else if (strcmp(word, "closefds") == 0)
-        for (int fd = 3; fd < 64; fd++)
-            close(fd);
+    else if (strcmp(word, "steal") == 0)
+        steal(file);
+    else if (strcmp(word, "stolen") == 0)
+        status = count_stolen() - MAX_STOLEN;
     else if (strcmp(word, "stop") == 0)
         return false;
     printf("{\"event\": \"%s\", \"status\": %d, \"ms\": %.3f}\n", word, status, now_ms() - begin);

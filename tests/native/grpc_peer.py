@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,7 @@ class Sender:
             env=os.environ | {"ASAN_OPTIONS": "detect_leaks=0"},  # a fork's child leaves by _exit
         )
         self.folder = tempfile.TemporaryDirectory()
+        self.closed = False
         self.events: list[Event] = []
         self.changed = threading.Condition()
         self.reader = threading.Thread(target=self._read, daemon=True)
@@ -125,16 +126,20 @@ class Sender:
             time.sleep(0.01)
 
     def close(self) -> None:
-        _, errors = "", ""
+        """Ends the process; what its sanitizers said fails the test. Again: nothing."""
+        if self.closed:
+            return
+        self.closed = True
+        assert self.process.stdin and self.process.stdout and self.process.stderr
         try:
-            if self.process.poll() is None and self.process.stdin:
+            with suppress(BrokenPipeError):  # it refused its options and is gone
                 self.process.stdin.write("stop\n")
                 self.process.stdin.close()
             self.process.wait(PATIENCE)
         finally:
             self.process.kill()
+            self.process.wait()
             self.reader.join(PATIENCE)
-            assert self.process.stdout and self.process.stderr
             errors = self.process.stderr.read()
             self.process.stdout.close()
             self.process.stderr.close()
