@@ -18,20 +18,33 @@ struct batch {
     size_t heads; // what the request takes around the spans, never too low
 };
 
-// "name\0version", the version being optional. Unknown ids and 0 are pillion itself. Our own hooks follow one version
-// of the semantic conventions; what the application's scopes follow is their own affair.
+// The next part of "name\0version\0schema URL"; the last two may be missing.
+static uint32_t next_part(const char **text, uint32_t *bytes, const char **out) {
+    const char *zero = memchr(*text, 0, *bytes);
+    uint32_t length = zero != NULL ? (uint32_t)(zero - *text) : *bytes;
+    uint32_t step = zero != NULL ? length + 1 : length;
+    *out = *text;
+    *text += step;
+    *bytes -= step;
+    return length;
+}
+
+// Unknown ids and 0 are pillion itself. Our own hooks follow one version of the semantic conventions; what the
+// application's scopes follow is what they say.
 static void put_scope(struct wire_sink *sink, const struct intern_view *strings, uint32_t id) {
-    const char *name = "pillion";
+    const char *text = "pillion", *name, *version;
     uint32_t bytes = 7;
-    (void)intern_get(strings, id, &name, &bytes);
-    const char *zero = memchr(name, 0, bytes);
-    uint32_t name_bytes = zero != NULL ? (uint32_t)(zero - name) : bytes;
+    (void)intern_get(strings, id, &text, &bytes);
+    uint32_t name_bytes = next_part(&text, &bytes, &name);
+    uint32_t version_bytes = next_part(&text, &bytes, &version);
     size_t begun = wire_begin(sink, 1, 1);
     wire_text(sink, 1, name, name_bytes);
-    if (bytes > name_bytes + 1)
-        wire_text(sink, 2, name + name_bytes + 1, bytes - name_bytes - 1);
+    if (version_bytes > 0)
+        wire_text(sink, 2, version, version_bytes);
     wire_end(sink, begun, 1);
-    if (bytes >= 7 && memcmp(name, "pillion", 7) == 0)
+    if (bytes > 0)
+        wire_text(sink, 3, text, bytes);
+    else if (name_bytes >= 7 && memcmp(name, "pillion", 7) == 0)
         wire_bytes(sink, 3, OTLP_SCHEMA_URL, sizeof OTLP_SCHEMA_URL - 1);
 }
 

@@ -41,7 +41,7 @@ struct span_record {
     uint64_t start_ns;    // since the Unix epoch
     uint64_t end_ns;      // since the Unix epoch, never before start_ns
     uint32_t name_id;     // 0: the name is an item SPAN_ITEM_NAME
-    uint32_t scope_id;    // interned "name" or "name\0version"; 0: pillion itself
+    uint32_t scope_id;    // interned "name\0version\0schema URL", name alone will do; 0: pillion
     uint32_t flags;       // OTLP Span.flags
     uint8_t kind;         // enum span_kind
     uint8_t status;       // enum span_status

@@ -70,7 +70,8 @@ span.set_attribute("late", 1); span.add_event("late"); span.end()
     program.sink.wait(lambda: len(program.sink.spans) == 1)
     (span,) = program.sink.spans
     assert (span.name, span.kind, span.status, span.message) == ("renamed", 4, 2, "bad")
-    assert span.scope == "shop" and span.parent_id == ""
+    assert (span.scope, span.version, span.schema) == ("shop", "2.1", "https://example.org/1")
+    assert span.parent_id == ""
     assert (span.start_ns, span.end_ns) == (1_700_000_000_000_000_000, 1_700_000_001_000_000_000)
     assert span.attributes == {
         "s": "y", "b": True, "i": -5, "f": 1.5, "a": ["p", "q"], "n": [1, 2], "e": [], "more": 1,
