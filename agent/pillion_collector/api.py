@@ -9,6 +9,7 @@ web page elsewhere can neither read nor reach what is stored here.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -41,6 +42,7 @@ from pillion_collector.query_params import BadParameter
 from pillion_collector.receive import Receiver
 from pillion_collector.store import Store, StoreError
 
+_log = logging.getLogger("pillion.api")
 UI = Path(__file__).parent / "ui"
 QUERIES = 4
 GZIP_BYTES = 64 << 10
@@ -101,6 +103,9 @@ def _endpoint(collector: Collector, answer: Callable[[Collector, Request], Any])
             return _json({"error": str(error), "parameter": error.parameter}, 400)
         except StoreError as error:
             return _json({"error": str(error), "reason": error.kind}, 503)
+        except Exception as error:  # a bug of ours: told, never silent, and not the end
+            _log.exception("%s", request.url.path)
+            return _json({"error": f"internal error: {type(error).__name__}"}, 500)
         return found if isinstance(found, Response) else _json(found)
 
     return endpoint

@@ -7,6 +7,7 @@ Plain ASGI, so that streams pass through untouched.
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
 from typing import Any
 
@@ -68,25 +69,17 @@ class Guard:
 
 def allowed(host: str, names: frozenset[str]) -> bool:
     """`host` as in the header, with or without a port."""
-    name = host.lower().rstrip(".")
-    if name.startswith("["):
-        name = name[1:].partition("]")[0]
-    elif name.count(":") == 1:
-        name = name.partition(":")[0]
+    match = re.fullmatch(r"(?:\[([0-9a-f:.%]+)\]|([a-z0-9._-]+))(?::[0-9]{1,5})?", host.lower())
+    if match is None:
+        return False
+    name = match[1] or match[2].rstrip(".")
     if name in names or name.endswith(".localhost"):
         return True
     try:
-        return "*" in names or ipaddress.ip_address(name).is_loopback if _is_address(name) else False
+        address = ipaddress.ip_address(name)
     except ValueError:
         return False
-
-
-def _is_address(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
+    return "*" in names or address.is_loopback
 
 
 def _host(scope: Any) -> str:

@@ -63,7 +63,7 @@ def check_names(given: Iterable[str], known: Iterable[str]) -> None:
 def window(query: Mapping[str, str], now_ns: int) -> Window:
     """`from` and `to`; the last hour when nothing is said."""
     end = moment("to", query.get("to"), now_ns, now_ns)
-    begin = moment("from", query.get("from"), now_ns, end - HOUR_NS)
+    begin = moment("from", query.get("from"), now_ns, max(0, end - HOUR_NS))
     if begin >= end:
         raise BadParameter("from", "must lie before `to`")
     return Window(begin, end)

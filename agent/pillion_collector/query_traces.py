@@ -21,6 +21,9 @@ SELECT trace_id, min(start_ns), max(start_ns + duration_ns), count(*), count(*) 
 FROM spans WHERE start_ns >= ? AND start_ns < ? AND trace_id IN (SELECT unnest(?)) GROUP BY trace_id"""
 
 
+_TEXT = """(contains(lower(concat_ws(chr(10), name, service, status_message)), ?)
+ OR contains(lower(array_to_string(map_keys(attributes) || map_values(attributes) || [events], chr(10))), ?)
+ OR starts_with(lower(hex(trace_id)), ?))"""
 _ATTRIBUTE = """(list_contains(?, attributes[?])
  OR resource_id IN (SELECT resource_id FROM resources WHERE list_contains(?, attributes[?])))"""
 
@@ -82,11 +85,7 @@ def _conditions(search: Search, window: Window) -> tuple[str, list[Any]]:
         forms = _forms(value)
         values += [forms, key, forms, key]
     if search.text is not None:
-        parts.append(
-            "(contains(lower(concat_ws(chr(10), name, service, status_message)), ?)"
-            " OR contains(lower(concat_ws(chr(10), CAST(attributes AS VARCHAR), events)), ?)"
-            " OR starts_with(lower(hex(trace_id)), ?))"
-        )
+        parts.append(_TEXT)
         text = search.text.lower()
         values += [text, orjson.dumps(text).decode()[1:-1], text]
     return " AND ".join(parts), values

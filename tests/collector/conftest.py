@@ -68,24 +68,17 @@ def spawn(arguments: list[str], environ: dict[str, str]) -> subprocess.Popen[byt
     )
 
 
-@pytest.fixture
-def short_dir() -> Iterator[Path]:
-    """A folder with a path short enough for a unix socket."""
-    path = Path(tempfile.mkdtemp(prefix="pln-"))
-    yield path
-    shutil.rmtree(path, ignore_errors=True)
-
-
-@pytest.fixture
-def start(short_dir: Path) -> Iterator[Start]:
-    """Starts collectors; what still runs at the end of the test is ended."""
-    running: list[subprocess.Popen[bytes]] = []
+@contextlib.contextmanager
+def running() -> Iterator[Start]:
+    """Starts collectors, in a folder with a path short enough for a unix socket; ends what still runs."""
+    folder = Path(tempfile.mkdtemp(prefix="pln-"))
+    started: list[subprocess.Popen[bytes]] = []
 
     def begin(*arguments: str, data: Path | None = None, run_dir: Path | None = None) -> Running:
-        data, run_dir = data or short_dir / "data", run_dir or short_dir / "run"
+        data, run_dir = data or folder / "data", run_dir or folder / "run"
         fixed = ["up", "--json", "--data", str(data), "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0"]
         process = spawn([*fixed, *arguments], {"PILLION_RUN_DIR": str(run_dir)})
-        running.append(process)
+        started.append(process)
         assert process.stdout is not None and process.stderr is not None
         line = process.stdout.readline()
         assert line, process.stderr.read().decode()
@@ -93,7 +86,7 @@ def start(short_dir: Path) -> Iterator[Start]:
         return Running(process, ready["ui"], ready["grpc"], Path(ready["socket"]), data, run_dir)
 
     yield begin
-    for process in running:
+    for process in started:
         if process.poll() is None:
             process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -101,6 +94,20 @@ def start(short_dir: Path) -> Iterator[Start]:
         if process.poll() is None:
             process.kill()
             process.communicate()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    with running() as begin:
+        yield begin
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Running]:
+    """One for all tests of a file that do not mind what the others did."""
+    with running() as begin:
+        yield begin()
 
 
 @pytest.fixture

@@ -137,7 +137,7 @@ def test_rejected_items_are_told_as_partial_success(served: Served) -> None:
 
 
 def test_garbage_is_an_invalid_argument_and_must_not_come_again(served: Served) -> None:
-    served.store.answer = lambda: _raise(BadInput("bad_input", "a malformed protobuf message of 3 bytes"))
+    served.store.answer = lambda: _raise(BadInput("a malformed protobuf message of 3 bytes"))
     error = served.refusal()
     assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert error.details() == "a malformed protobuf message of 3 bytes"
@@ -148,7 +148,7 @@ def test_garbage_is_an_invalid_argument_and_must_not_come_again(served: Served) 
 
 @pytest.mark.parametrize(
     ("error", "reason"),
-    [(StoreBusy("busy", "the queue is full"), "busy"), (StoreError("disk_full", "no space"), "disk_full")],
+    [(StoreBusy("the queue is full"), "busy"), (StoreError("disk_full", "no space"), "disk_full")],
 )
 def test_overload_and_a_full_disk_ask_to_come_again_later(served: Served, error: StoreError, reason: str) -> None:
     served.store.answer = lambda: _raise(error)
