@@ -11,6 +11,8 @@ try:
     from pillion import _native
 except ImportError:  # no module for this Python, or none wanted
     _native = None  # type: ignore[assignment]
+else:
+    _begin, _current = _native.begin, _native.current
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -57,7 +59,7 @@ class Scope:
 
     def begin(self) -> Span:
         """A new span, not current yet."""
-        span = _native.begin(self._name, self._kind, SCOPE)
+        span = _begin(self._name, self._kind, SCOPE)
         if self._attributes:
             span.set_many(self._attributes)
         return span
@@ -65,18 +67,25 @@ class Scope:
     def __enter__(self) -> Span:
         if _native is None:
             return NOTHING  # type: ignore[return-value, unused-ignore]
-        span = self.begin()
+        span = _begin(self._name, self._kind, SCOPE)
+        if self._attributes:
+            span.set_many(self._attributes)
         self._open.append(span)
         return span.__enter__()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if not self._open:
+        if _native is None:
             return
-        now = _native.current()  # threads and tasks may share this object: leave what was entered here
-        index = next((i for i, span in enumerate(self._open) if span is now), -1)
-        self._open.pop(index).__exit__(kind, error, traceback)
+        span = _current()  # threads and tasks may share this object: leave what was entered here
+        try:
+            self._open.remove(span)  # type: ignore[arg-type]
+        except ValueError:  # something else is current: it was left out of order
+            if not self._open:
+                return
+            span = self._open.pop()
+        span.__exit__(kind, error, traceback)  # type: ignore[union-attr]
 
     async def __aenter__(self) -> Span:
         return self.__enter__()
@@ -114,6 +123,8 @@ def span(name: Any, attributes: Any = None, /, *, _kind: str = "internal", **mor
     Attributes whose names are no Python names go into a mapping: pillion.span("charge", {"order.id": 7}). `_kind` is
     internal, server, client, producer or consumer. What is raised inside is recorded and goes on unchanged.
     """
+    if name.__class__ is str and not attributes:  # the usual case first: it's on the hot path
+        return Scope(name, KINDS.get(_kind, 1), more)
     if not isinstance(name, str) and callable(name):
         return Scope(getattr(name, "__qualname__", type(name).__qualname__), 1, {})(name)
     if attributes:

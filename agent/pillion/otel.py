@@ -16,13 +16,20 @@ from pillion._native import Remote, Span, attach, current
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Union
+    from typing import Any, Callable, Union
 
     Native = Union[Span, Remote, None]
 
 PAIRS_KEY = "pillion-pairs"  # in a context: the API's spans that may become current again, each with its native side
 PAIRS_LIMIT = 16
 NO_TRACE = "0" * 32
+
+
+class Pairs(tuple):  # type: ignore[type-arg]
+    """The value under PAIRS_KEY. A context that is copied or pickled leaves it behind."""
+
+    def __reduce__(self) -> Any:
+        return tuple, ()
 
 
 class Bridge:
@@ -35,25 +42,21 @@ class Bridge:
         self.api = sys.modules["opentelemetry.context"]
         self.Context: Any = sys.modules["opentelemetry.context.context"].Context
         self.span_key: str = next(iter(trace.set_span_in_context(trace.INVALID_SPAN, self.Context())))
+        self.raw_current, self.raw_attach = self._runtime()
         self.Span: Any = type("Span", (otel_span.SpanMethods, trace.Span), {"_bridge": self})
         self.Tracer: Any = type("Tracer", (otel_span.TracerMethods, trace.Tracer), {"_bridge": self})
 
-    # --- the API's own runtime, without what the hook does around it
-
-    def runtime(self) -> Any:
+    def _runtime(self) -> tuple[Callable[[], Any], Callable[[Any], object]]:
+        """How the API's own store of the current context is read and set, past what the hook does around it."""
         if self.api._RUNTIME_CONTEXT is None:  # old versions load it with the first use
             self.api.get_current()
-        return self.api._RUNTIME_CONTEXT
-
-    def raw_current(self) -> Any:
-        runtime = self.runtime()
-        method = type(runtime).get_current
-        return getattr(method, "pillion_original", method)(runtime)
-
-    def raw_attach(self, context: Any) -> None:
-        runtime = self.runtime()
-        method = type(runtime).attach
-        getattr(method, "pillion_original", method)(runtime, context)
+        runtime: Any = self.api._RUNTIME_CONTEXT
+        variable: Any = getattr(runtime, "_current_context", None)
+        if hasattr(variable, "get") and hasattr(variable, "set"):
+            return variable.get, variable.set
+        read, attach = type(runtime).get_current, type(runtime).attach
+        read, attach = (getattr(each, "pillion_original", each) for each in (read, attach))
+        return (lambda: read(runtime)), (lambda context: attach(runtime, context))
 
     # --- one span, as either side sees it
 
@@ -99,7 +102,7 @@ class Bridge:
             pairs = ((span, span._native), *pairs)
         span = next((known for known, native in pairs if native is now), None) or self.span_of(now)
         older = [pair for pair in pairs if pair[1] is not now and not getattr(pair[1], "ended", False)]
-        changed = {**stored, self.span_key: span, PAIRS_KEY: ((span, now), *older[: PAIRS_LIMIT - 1])}
+        changed = {**stored, self.span_key: span, PAIRS_KEY: Pairs(((span, now), *older[: PAIRS_LIMIT - 1]))}
         otel_baggage.into(changed, now)
         return self.Context(changed)
 
@@ -127,7 +130,7 @@ class Bridge:
             span, pairs = context.get(self.span_key), context.get(PAIRS_KEY, ())
             if not pairs or pairs[0][0] is not span:
                 pairs = ((span, native), *pairs[: PAIRS_LIMIT - 1])
-                self.raw_attach(self.Context({**context, PAIRS_KEY: pairs}))
+                self.raw_attach(self.Context({**context, PAIRS_KEY: Pairs(pairs)}))
         attach(native)
 
     def detached(self) -> None:

@@ -92,6 +92,9 @@ class SpanMethods:
         self._raised(error)
         self.end()
 
+    def __reduce__(self) -> Any:
+        return self._bridge.trace.NonRecordingSpan, (self.get_span_context(),)
+
     def _raised(self, error: BaseException | None) -> None:
         """An exception went through; only a real one counts, not GeneratorExit and the like."""
         if not isinstance(error, Exception):
@@ -157,6 +160,9 @@ class TracerMethods:
     def __init__(self, name: object, version: object = None, schema_url: object = None) -> None:
         parts = [str(part or "") for part in (name, version, schema_url)]
         self._scope = "\0".join(parts).rstrip("\0") or "opentelemetry"
+
+    def __reduce__(self) -> Any:
+        return self._bridge.trace.NoOpTracer, ()
 
     def start_span(
         self,

@@ -357,6 +357,20 @@ with tracer.start_as_current_span("x") as span:
     )
 
 
+def test_tracers_spans_and_contexts_can_be_copied_and_pickled(program: Program) -> None:
+    program.good(
+        """
+import copy, pickle
+with tracer.start_as_current_span("x") as span:
+    ids = span.get_span_context()
+    for again in (pickle.loads(pickle.dumps(span)), copy.deepcopy(span)):
+        assert again.get_span_context().span_id == ids.span_id and not again.is_recording()
+    pickle.loads(pickle.dumps(tracer)).start_span("y")
+    copied = copy.deepcopy(dict(context.get_current()))
+"""
+    )
+
+
 def test_unsampled_trace_is_not_recorded_and_goes_on_as_unsampled(program: Program) -> None:
     program.good(
         """
