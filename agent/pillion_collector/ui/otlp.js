@@ -58,7 +58,7 @@ function spanOf(traceId, span) {
     droppedEventsCount: number(span.dropped?.events),
     links: (span.links ?? []).map((to) => ({ traceId: to.trace_id, spanId: to.span_id, attributes: pairs(to.attributes) })),
     droppedLinksCount: number(span.dropped?.links),
-    status: { code: STATUS[span.status] ?? 0, message: span.status_message || undefined },
+    status: span.status === "unset" && !span.status_message ? undefined : { code: STATUS[span.status] ?? 0, message: span.status_message || undefined },
   };
   return made;
 }

@@ -3,6 +3,7 @@
 // Rows are one tab stop: arrows or j/k move, Enter or a click opens, sorting is by the buttons in the head.
 
 import { h, replace } from "./dom.js";
+import { morphNode } from "./morph.js";
 import { go } from "./router.js";
 
 /** columns: [{key, title, hint?, class?, cell(row) → nodes, sort?(row) → value}] */
@@ -59,15 +60,21 @@ function sorted(rows, columns, sort) {
   });
 }
 
-/** The element of before when the row's data is the same, else a new one in its place. */
+/** The element of before, made to show the row's data of now; a new one for a new row. */
 function keep(known, key, row, make) {
   const data = JSON.stringify(row);
   const old = known.get(key);
   if (old?.data === data) return old.element;
-  const element = make();
-  if (old?.element === document.activeElement) queueMicrotask(() => element.focus({ preventScroll: true }));
+  const element = old ? morphRow(old.element, make()) : make();
   known.set(key, { data, element });
   return element;
+}
+
+function morphRow(old, fresh) {
+  fresh.tabIndex = old.tabIndex;
+  if (old.hasAttribute("aria-selected")) fresh.setAttribute("aria-selected", old.getAttribute("aria-selected"));
+  morphNode(old, fresh);
+  return old;
 }
 
 /** Puts `elements` into `body` in order and touches only what differs. */
@@ -88,8 +95,8 @@ function rowElement(row, columns, rowHref, rowClass) {
   tr.classList.add("opens");
   tr.addEventListener("click", (event) => {
     if (event.target.closest("a, button") || String(getSelection())) return;
-    if (event.ctrlKey || event.metaKey) open(href);
-    else go(href);
+    if (event.ctrlKey || event.metaKey) open(tr.dataset.href);
+    else go(tr.dataset.href);
   });
   return tr;
 }

@@ -30,7 +30,7 @@ function makeNode(span, base) {
 
 function flatten(nodes, roots) {
   const rows = [];
-  const byStart = (a, b) => b.start - a.start || b.end - b.start - (a.end - a.start);
+  const byStart = (a, b) => a.start - b.start || b.end - b.start - (a.end - a.start);
   for (const node of nodes) node.children.sort(byStart);
   walk(roots.sort(byStart), rows);
   for (const node of nodes) {
@@ -47,14 +47,14 @@ function flatten(nodes, roots) {
   return rows;
 }
 
-function walk(stack, rows) {
-  const pending = stack.map((node) => [node, -1, 0]);
+function walk(roots, rows) {
+  const pending = roots.map((node) => [node, -1, 0]).reverse();
   while (pending.length) {
     const [node, parent, depth] = pending.pop();
     if (node.index >= 0) continue;
     Object.assign(node, { index: rows.length, parent, depth });
     rows.push(node);
-    for (const child of node.children) if (child.index < 0) pending.push([child, node.index, depth + 1]);
+    for (let index = node.children.length - 1; index >= 0; index -= 1) pending.push([node.children[index], node.index, depth + 1]);
   }
 }
 
@@ -62,8 +62,7 @@ function walk(stack, rows) {
 function selfSegments(row) {
   const segments = [];
   let at = row.start;
-  for (let index = row.children.length - 1; index >= 0; index -= 1) {
-    const child = row.children[index]; // kept in falling order of start
+  for (const child of row.children) {
     if (child.start > at) segments.push([at, Math.min(child.start, row.end)]);
     at = Math.max(at, child.end);
     if (at >= row.end) break;

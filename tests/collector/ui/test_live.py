@@ -30,6 +30,18 @@ def test_the_first_spans_replace_the_empty_state_without_a_reload(page: Page, co
     assert page.run("return window.loadedOnce") is True
 
 
+def test_a_row_that_changes_keeps_its_element_and_the_focus(page: Page, collector: Running) -> None:
+    checkout(collector.grpc)
+    page.open().see("tbody tr", "payments")
+    page.run("for (const tr of document.querySelectorAll('tbody tr')) tr.kept = true")
+    page.press("j")
+    focused = page.run("return document.activeElement.dataset.href")
+    checkout(collector.grpc, fails=True)
+    page.see("tbody tr .error")
+    assert page.run("return [...document.querySelectorAll('tbody tr')].every((tr) => tr.kept)")
+    assert page.run("return document.activeElement.dataset.href") == focused
+
+
 def test_a_paused_list_stands_still_until_it_is_resumed(page: Page, collector: Running) -> None:
     checkout(collector.grpc)
     page.open("#/traces").see("tbody tr", "POST /checkout")

@@ -31,9 +31,9 @@ def test_the_first_screen_shows_services_with_errors_and_the_newest_traces(page:
     checkout(collector.grpc, fails=True)
     page.open()
     payments = page.see("tbody tr", "payments").text
-    assert "50.0\u00a0%" in payments and "80.0\u00a0ms" in payments
+    assert "50.0 %" in payments and "80.0 ms" in payments
     shop = page.see("tbody tr", "shop").text
-    assert "120\u00a0ms" in shop
+    assert "120 ms" in shop
     page.see(".strip a", "POST /checkout")
     page.see("tbody tr", "payments").click()
     page.until(lambda: page.address().startswith("#/traces") and "service=payments" in page.address())
@@ -49,7 +49,7 @@ def test_filters_search_and_values_narrow_the_list_and_stand_in_the_address(page
     page.open("#/traces?attribute=cart.items%3D3&status=ok")
     page.until(lambda: hrefs(page) == [f"#/trace/{good}"], "the good trace")
     page.open("#/traces?min=500ms")
-    page.until(lambda: [text.split("\n")[0] for text in page.texts("td.root")] == ["send receipt mailer"])
+    page.until(lambda: [text.split()[0] for text in page.texts("td.root")] == ["send"], "the slow trace")
     page.open("#/traces").see("tbody tr")
     page.press("/", "receipt")
     page.until(lambda: "q=receipt" in page.address() and len(page.texts("tbody tr")) == 1)
@@ -70,7 +70,7 @@ def test_a_trace_opens_from_the_list_and_is_walked_by_keyboard(page: Page, colle
     page.until(lambda: page.address().startswith(f"#/trace/{trace}"))
     page.see("[role=treeitem]", "INSERT payments")
     assert [row.get_attribute("aria-level") for row in page.all("[role=treeitem]")] == ["1", "2", "3", "4"]
-    page.press("j", Keys.ARROW_DOWN)
+    page.press("j")
     page.see(".detail h2", "POST")
     page.until(lambda: chosen(page).startswith("POST,"), "the client span")
     page.press(Keys.ARROW_LEFT)
@@ -93,16 +93,17 @@ def test_a_failed_span_shows_its_exception_with_the_stack(page: Page, collector:
     page.open(f"#/trace/{checkout(collector.grpc, fails=True)}")
     failure = page.see(".failure").text
     assert "CardRefused" in failure and "Traceback" in failure
-    page.see(".sums .error", "1\u00a0error")
+    page.see(".sums .error", "1 error")
     assert "error" in chosen(page)
 
 
 def test_a_trace_of_five_thousand_spans_from_the_store_opens(page: Page, collector: Running) -> None:
     trace = new_trace()
     spans = [span("root", trace, kind="server", took_ms=900)]
-    spans += [span(f"step {index}", trace, spans[index // 3], at_ms=0.1, took_ms=0.5) for index in range(4_999)]
+    for index in range(4_999):
+        spans.append(span(f"step {index}", trace, spans[index // 3], at_ms=0.1, took_ms=0.5))
     send(collector.grpc, "batch", spans)
-    page.open(f"#/trace/{trace.hex()}").see(".sums", "5.00\u00a0k\u00a0spans")
+    page.open(f"#/trace/{trace.hex()}").see(".sums", "5.00 k spans")
     page.see("[role=treeitem]", "step 0")
     opened = page.run("return performance.getEntriesByType('measure').find((e) => e.name === 'trace')?.duration")
     assert opened < 5000, f"{opened} ms from answer to rows; the goal is 300, the limit leaves room for a busy machine"

@@ -2,8 +2,9 @@
 // Pillion's own ledger: recorded = stored + dropped (by reason) + in flight, process by process, and the collector's part.
 
 import { get, latest } from "../api.js";
-import { h, replace } from "../dom.js";
+import { h } from "../dom.js";
 import { bytes, count, duration } from "../format.js";
+import { morph } from "../morph.js";
 import { empty, panel, service } from "../parts.js";
 import { link } from "../router.js";
 import { createTable } from "../table.js";
@@ -25,8 +26,8 @@ export function mount(main) {
     const { collector, processes } = answer;
     const lost = processes.reduce((sum, row) => sum + total(row.dropped), 0) + total(collector.refused);
     verdict.textContent = lost ? `${count(lost)} spans dropped or refused, all counted below` : "Nothing dropped, nothing refused";
-    replace(facts, figures(collector));
-    replace(refused, reasons(collector.refused));
+    morph(facts, figures(collector));
+    morph(refused, reasons(collector.refused));
     none.hidden = processes.length > 0;
     table.element.hidden = !processes.length;
     table.update(processes);

@@ -3,9 +3,10 @@
 
 import { get, latest } from "../api.js";
 import { createChart } from "../chart.js";
-import { h, replace } from "../dom.js";
+import { h } from "../dom.js";
 import { count } from "../format.js";
 import { toCharts } from "../metrics.js";
+import { morph } from "../morph.js";
 import { empty, time } from "../parts.js";
 import { link } from "../router.js";
 import { line } from "../text.js";
@@ -34,7 +35,7 @@ export function createProcess() {
     if (shown !== id) clear();
     shown = id;
     title.textContent = row ? `${line(row.service || row.command, 60)} · ${row.pid}` : `${line(id, 40)} is not known`;
-    replace(facts, row ? factsOf(row) : null);
+    morph(facts, row ? factsOf(row) : null);
     const answer = row && (await load((signal) => get(`processes/${encodeURIComponent(id)}/metrics`, {}, signal)));
     if (answer || !row) draw(answer ? toCharts(answer.metrics) : []);
   }

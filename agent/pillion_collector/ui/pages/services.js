@@ -2,8 +2,9 @@
 // The first screen: what runs here, is it well, what is slow, what failed. Services, newest and slowest traces, processes.
 
 import { get, latest } from "../api.js";
-import { h, replace } from "../dom.js";
+import { h } from "../dom.js";
 import { count, duration, percent, rate } from "../format.js";
+import { morph } from "../morph.js";
 import { panel, rangeSelect, service, time } from "../parts.js";
 import { link, patch, range, route } from "../router.js";
 import { latencyRange, sparkline } from "../spark.js";
@@ -44,13 +45,13 @@ export function mount(main) {
     hello.hidden = !nothing;
     services.parentElement.hidden = nothing;
     strips.hidden = nothing;
-    if (nothing) return void (replace(hello, welcome(nodes.processes, route().params)), (summary.textContent = ""));
+    if (nothing) return void (morph(hello, welcome(nodes.processes, route().params)), (summary.textContent = ""));
     summary.textContent = summarise(answer.services);
     table.scale(answer.services);
     table.update(answer.services, sortOf(route().params));
-    replace(newest, traceStrip(fresh.traces));
-    replace(slowest, traceStrip(slow.traces));
-    replace(processes, processStrip(nodes.processes));
+    morph(newest, traceStrip(fresh.traces));
+    morph(slowest, traceStrip(slow.traces));
+    morph(processes, processStrip(nodes.processes));
   }
 
   return { refresh, show: () => (times.update(), updateLinks(strips), refresh()) };
