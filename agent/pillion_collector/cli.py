@@ -12,7 +12,7 @@ import shutil
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import orjson
 
@@ -26,6 +26,7 @@ COMMANDS = {
     "ps": "the node's processes with CPU, memory and why they are (not) instrumented",
     "stats": "pillion's own ledger: recorded, sent, stored, dropped",
 }
+PIPE_WIDTH = 160  # where there is no terminal to ask
 _EXAMPLES = {
     "up": """examples:
   pillion up
@@ -69,8 +70,7 @@ class _Parser(argparse.ArgumentParser):
 def main(argv: list[str]) -> int:
     """Runs one command; never lets a traceback out for what a user can put right."""
     try:
-        arguments = _parser().parse_args(argv)
-        return _run(arguments)
+        return _run(_parse(argv))
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0 if end.code is None else 2
     except Trouble as trouble:
@@ -99,28 +99,35 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def screen() -> Screen:
     """Colours only on a terminal that wants them (NO_COLOR)."""
-    colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    return Screen(max(40, shutil.get_terminal_size((100, 24)).columns), colour)
+    terminal = sys.stdout.isatty()
+    colour = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return Screen(max(40, shutil.get_terminal_size((80 if terminal else PIPE_WIDTH, 24)).columns), colour)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="pillion", formatter_class=argparse.RawDescriptionHelpFormatter)
+def _parse(argv: list[str]) -> argparse.Namespace:
+    parser = _Parser(prog="pillion", allow_abbrev=False)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for name, text in COMMANDS.items():
-        one = commands.add_parser(
-            name,
-            help=text,
-            description=text[0].upper() + text[1:] + ".",
-            epilog=_EXAMPLES[name],
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        _ARGUMENTS[name](one)
-        if name != "up":
-            one.add_argument(
-                "--url", metavar="URL", help="of the collector (PILLION_URL; default: http://127.0.0.1:4320)"
-            )
-        one.add_argument("--json", action="store_true", help="print JSON")
-    return parser
+    by_name = {name: _command(commands, name, text) for name, text in COMMANDS.items()}
+    arguments, unknown = parser.parse_known_args(argv)
+    if unknown:
+        by_name[arguments.command].error(f"unrecognized arguments: {' '.join(unknown)}")
+    return arguments
+
+
+def _command(commands: Any, name: str, text: str) -> argparse.ArgumentParser:
+    one: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=text,
+        description=text[0].upper() + text[1:] + ".",
+        epilog=_EXAMPLES[name],
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    _ARGUMENTS[name](one)
+    if name != "up":
+        one.add_argument("--url", metavar="URL", help="of the collector (PILLION_URL; default: http://127.0.0.1:4320)")
+    one.add_argument("--json", action="store_true", help="print JSON")
+    return one
 
 
 def _up(parser: argparse.ArgumentParser) -> None:

@@ -232,5 +232,9 @@ def _reason(error: OSError) -> str:
 
 def command(flags: dict[str, Any], environ: Mapping[str, str]) -> int:
     """`pillion up` as the command line calls it."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # until the loop takes both signals over
     run_dir = Path(rundir.choose(environ.get("PILLION_RUN_DIR")))
-    return run(resolve(flags, environ, run_dir), run_dir, bool(flags.get("json")))
+    try:
+        return run(resolve(flags, environ, run_dir), run_dir, bool(flags.get("json")))
+    except KeyboardInterrupt:
+        return 0
