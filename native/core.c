@@ -13,6 +13,7 @@
 #include "process.h"
 #include "ring.h"
 #include "sender.h"
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -42,6 +43,7 @@ static struct {
     enum batch_kind batch;
     _Atomic uint64_t metrics_due_ns; // monotonic
     _Atomic uint64_t sent_points;
+    _Atomic bool hurried; // the sender has been told that the ring fills up
 } core;
 
 static void set_text(struct span *span, const char *key, const char *text) {
@@ -87,9 +89,6 @@ static void resource_encode(void) {
 static bool next_spans(struct sender_batch *out) {
     if (core.ring == NULL)
         return false;
-    if (ring_wants_growth(core.ring) && ring_grow(core.ring) != STATUS_OK) {
-        // no room on the tmpfs: what doesn't fit is dropped and counted by the ring
-    }
     struct otlp_result result;
     core.cursor = ring_cursor(core.ring);
     otlp_encode_spans(core.scratch, &core.cursor, core.body, OTLP_BYTES_LIMIT, &result);
@@ -117,6 +116,14 @@ static bool next_metrics(struct sender_batch *out) {
     *out = (struct sender_batch){OTLP_METRICS_PATH, core.body, bytes, points};
     core.batch = BATCH_METRICS;
     return true;
+}
+
+// The ring grows here, also while the collector is away and next() isn't asked.
+static void source_tick(void *self) {
+    (void)self;
+    core.hurried = false;
+    if (core.ring != NULL && ring_wants_growth(core.ring) && ring_grow(core.ring) != STATUS_OK)
+        errno = 0; // no room on the tmpfs: what doesn't fit is dropped and counted by the ring
 }
 
 static bool source_next(void *self, struct sender_batch *out) {
@@ -152,14 +159,14 @@ static void source_done(void *self, const struct sender_batch *batch, enum sende
 
 static void ring_full(void *self) {
     (void)self;
-    if (core.sender != NULL)
+    if (core.sender != NULL && !atomic_exchange(&core.hurried, true))
         sender_hurry(core.sender);
 }
 
 static enum status sender_make(void) {
     if (core.options.target == NULL)
         return STATUS_OK;
-    const struct sender_source source = {.self = NULL, .next = source_next, .done = source_done};
+    const struct sender_source source = {.self = NULL, .tick = source_tick, .next = source_next, .done = source_done};
     const struct sender_options options = {
         .target = core.options.target,
         .headers = (const struct grpc_header *)core.options.headers,

@@ -123,19 +123,27 @@ enum status sender_open(struct sender **out, const struct sender_options *option
     return STATUS_OK;
 }
 
-void sender_wake(struct sender *sender) {
-    atomic_thread_fence(memory_order_seq_cst); // the new work must be visible before phase is read, see the head
-    if (atomic_load(&sender->phase) == PHASE_RUNNING || sender_must_leave(sender))
+// Starts the thread unless somebody is at it already.
+static void try_start(struct sender *sender, bool at_once) {
+    if (pthread_mutex_trylock(&sender->life) != 0)
         return;
-    if (clock_mono_ns() < atomic_load(&sender->rest_ns) || pthread_mutex_trylock(&sender->life) != 0)
-        return;
-    if (start(sender, false) != STATUS_OK)
+    if (start(sender, at_once) != STATUS_OK)
         errno = 0; // the next wake tries again, after a rest
     pthread_mutex_unlock(&sender->life);
 }
 
+void sender_wake(struct sender *sender) {
+    atomic_thread_fence(memory_order_seq_cst); // the new work must be visible before phase is read, see the head
+    if (atomic_load(&sender->phase) == PHASE_RUNNING || sender_must_leave(sender))
+        return;
+    if (clock_mono_ns() < atomic_load(&sender->rest_ns))
+        return;
+    try_start(sender, false);
+}
+
 void sender_hurry(struct sender *sender) {
-    sender_wake(sender);
+    if (atomic_load(&sender->phase) != PHASE_RUNNING && !sender_must_leave(sender))
+        try_start(sender, true);
     pthread_mutex_lock(&sender->mutex);
     if (sender->alive)
         net_bell_ring(&sender->bell);

@@ -33,6 +33,8 @@ struct sender_batch {
 // Called on the sender's thread only, one call at a time (threads follow one another). Must not block.
 struct sender_source {
     void *self; // Borrowed
+    // Whenever the thread wakes, also while a batch waits for its answer or its next attempt. May be NULL.
+    void (*tick)(void *self);
     // False: nothing to send now.
     bool (*next)(void *self, struct sender_batch *out);
     void (*done)(void *self, const struct sender_batch *batch, enum sender_outcome outcome, uint64_t rejected);

@@ -48,6 +48,8 @@ struct rounds {
 // One round: a step of the delivery, and its news published.
 static void step(struct sender *sender, struct rounds *rounds, uint64_t now, struct delivery_wait *wait) {
     struct delivery *d = &sender->delivery;
+    if (d->source.tick != NULL)
+        d->source.tick(d->source.self);
     pthread_mutex_lock(&sender->mutex);
     if (sender->flush_asked != rounds->flush_seen) {
         rounds->flush_seen = sender->flush_asked;
