@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """resource: who this process is, as OpenTelemetry's resource attributes.
 
-`attributes` asks a `System` for what it cannot know, so that tests can give it any machine. Runs at start and in a
-fork's child, for about half a millisecond: a few small files of /proc, no name service, no import.
+`attributes` asks a `System` for what it cannot know, so that tests can give it any machine. Runs once, at start, for
+about half a millisecond: a few small files of /proc, no name service, no import. What is new in a fork's child (pid,
+creation time, instance) is replaced by native/core.c.
 Command lines, working directory and environment are never read: they hold secrets.
 """
 
@@ -108,14 +109,6 @@ def attributes(version: str, service: str | None, given: Mapping[str, str], syst
     found.update(_machine(system))
     found.update({key: value for key, value in given.items() if not key.startswith(OURS)})
     found["service.name"] = service or given.get("service.name") or _kubernetes_name(given) or _unknown(found)
-    return {key: value for key, value in found.items() if value != ""}
-
-
-def of_child(parent: Attributes, given: Mapping[str, str], system: System) -> Attributes:
-    """The same after a fork: only what makes a process one of its own is asked again."""
-    found = {**parent, **_process(system)}
-    if given.get("service.instance.id"):
-        found["service.instance.id"] = given["service.instance.id"]
     return {key: value for key, value in found.items() if value != ""}
 
 

@@ -299,6 +299,14 @@ def test_wrong_pattern_leaves_the_others() -> None:
     assert config.url_filter(()) == (None, [])
 
 
+def test_every_own_variable_has_its_row_in_the_readme() -> None:
+    readme = (AGENT.parent / "README.md").read_text(encoding="utf-8")
+    rows = {name: row for row in readme.splitlines() for name in re.findall(r"^\| `(PILLION_[A-Z_]+)`", row)}
+    for name, default, meaning in config.VARIABLES:
+        assert name in rows, name
+        assert default in rows[name] and meaning in rows[name]
+
+
 def test_any_garbage_is_survived() -> None:
     names = re.findall(r'"((?:OTEL|PILLION)_[A-Z_]+)"', pathlib.Path(config.__file__).read_text(encoding="utf-8"))
     alphabet = "aZ09 ,=%:/.-_@[]{}\\\"'\t\n\r\0é\udcff\u0661😀"
