@@ -1,9 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""db: the conventions about queries that every SQL hook shares. Runs in the application's thread before each query."""
+"""db: the conventions about queries that every SQL hook shares. Runs in the application's thread before each query.
+
+An application has few query texts and runs each of them often: what was made for one is kept and given again, so
+whoever gets it must not change it. At most KNOWN texts are kept; when that's full it begins anew.
+"""
 
 from __future__ import annotations
 
 from pillion._native import sql
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Mapping, Optional, Tuple
+
+    Described = Optional[Tuple[str, Mapping[str, object]]]
+
+KNOWN = 1024  # texts
+KNOWN_CHARS = 4096  # a text; longer ones are described each time
+_known: dict[tuple[str, str, bool], Described] = {}
 
 
 def is_given(parameters: object) -> bool:
@@ -11,12 +25,20 @@ def is_given(parameters: object) -> bool:
     return bool(parameters) if type(parameters) in (tuple, list, dict) else parameters is not None
 
 
-def describe_query(
-    system: str, text: object, parameterised: bool, batch: object = None
-) -> tuple[str, dict[str, object]] | None:
-    """Name and attributes of one query; None: it is no text, the driver will say so.
+def describe_query(system: str, text: object, parameterised: bool) -> Described:
+    """Name and attributes of one query; None: it is no text, the driver will say so."""
+    if type(text) is not str or len(text) > KNOWN_CHARS:
+        return _describe(system, text, parameterised)
+    key = (system, text, parameterised)
+    described = _known.get(key)
+    if described is None:
+        if len(_known) >= KNOWN:
+            _known.clear()
+        described = _known[key] = _describe(system, text, parameterised)
+    return described
 
-    `batch` is the sequence of parameter sets; its size is known only of a list or a tuple."""
+
+def _describe(system: str, text: object, parameterised: bool) -> Described:
     if not isinstance(text, str):
         return None
     shown, summary, operation, collection = sql(text, parameterised)
@@ -29,6 +51,16 @@ def describe_query(
         attributes["db.operation.name"] = operation
     if collection is not None:
         attributes["db.collection.name"] = collection
-    if type(batch) in (list, tuple) and len(batch) > 1:  # type: ignore[arg-type]
-        attributes["db.operation.batch.size"] = len(batch)  # type: ignore[arg-type]
     return summary or system, attributes
+
+
+def with_more(described: Described, more: Mapping[str, object]) -> Described:
+    """The same with further attributes; what is None or empty is left out."""
+    known = {key: value for key, value in more.items() if value}
+    return described if described is None or not known else (described[0], {**described[1], **known})
+
+
+def with_batch(described: Described, batch: object) -> Described:
+    """With the number of parameter sets: known of a list or a tuple only, and told only of more than one."""
+    size = len(batch) if type(batch) is list or type(batch) is tuple else 0
+    return with_more(described, {"db.operation.batch.size": size if size > 1 else 0})

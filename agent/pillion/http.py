@@ -8,6 +8,7 @@ input: a URL is parsed for the span only, the library parses it for itself.
 from __future__ import annotations
 
 import os
+import sys
 
 from pillion import config
 
@@ -149,3 +150,18 @@ def client_response(response: object) -> dict[str, object]:
     if version:
         attributes["network.protocol.version"] = version
     return attributes
+
+
+def peer_of(connection: object) -> dict[str, object]:
+    """Whom an open connection of http.client or urllib3 talks to. Asks real sockets only, never a mock."""
+    sock = getattr(connection, "sock", None)
+    known = sys.modules.get("socket")
+    if known is None or not issubclass(type(sock), known.socket):
+        return {}
+    try:
+        peer = sock.getpeername()  # type: ignore[union-attr]
+    except OSError:
+        return {}
+    if not isinstance(peer, tuple):  # of a unix socket
+        return {}
+    return {"network.peer.address": peer[0], "network.peer.port": peer[1]}

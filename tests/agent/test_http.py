@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import random
+import socket
+import unittest.mock
 
 import pytest
 from pillion import http
@@ -119,3 +121,18 @@ def test_any_text_is_survived():
         http.redact_query(text)
         http.host_port(text)
         http.client_request(text, text, text, None, text)
+
+
+class Connection:
+    def __init__(self, sock):
+        self.sock = sock
+
+
+def test_peer_is_asked_of_connected_sockets_and_of_nothing_else():
+    ours, theirs = socket.socketpair()
+    unconnected = socket.socket()
+    with ours, theirs, unconnected:
+        mock = unittest.mock.MagicMock(spec=socket.socket)
+        assert [http.peer_of(Connection(sock)) for sock in (ours, unconnected, mock, None)] == [{}] * 4
+        assert mock.mock_calls == []
+    assert http.peer_of(object()) == {}

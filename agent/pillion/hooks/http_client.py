@@ -48,6 +48,8 @@ def carry(call: Call) -> None:
 def keep(call: Call) -> None:
     """getresponse may close the connection before it returns; the span is to live longer."""
     call.state = spans.pop(call.args[0], None)
+    if call.state is not None:
+        call.state.set_many(http.peer_of(call.args[0]))
 
 
 def finish(call: Call, response: object) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import sys
 
-from pillion import config
+from pillion import config, start
 from pillion.patch import OBSERVE, Call, Target
 
 FORMAT = (
@@ -20,27 +20,28 @@ FORMAT = (
     " trace_sampled=%(otelTraceSampled)s] - %(message)s"
 )
 _settings = config.read(os.environ)[0]
+_service = start.service  # known before any hook is loaded
+_flags = [f"{flags:02x}" for flags in range(256)]
 
 
 def correlate(call: Call, record: object) -> None:
-    fields = record.__dict__
-    put = fields.setdefault
+    put = record.__dict__.setdefault
+    put("otelServiceName", _service)
     span = call.span
-    put("otelServiceName", service_name())
-    if span is None:
+    if span is None:  # a format that names the fields works here too
         for name in ("trace_id", "span_id", "trace_flags"):
             put(name, "")
         put("otelTraceID", "0")
         put("otelSpanID", "0")
         put("otelTraceSampled", False)
         return
-    trace_id, span_id, flags = span.trace_id, span.span_id, span.flags
+    trace_id, span_id, flags = span.trace_id, span.span_id, span.flags & 0xFF
     put("trace_id", trace_id)
     put("span_id", span_id)
-    put("trace_flags", f"{flags & 0xFF:02x}")
+    put("trace_flags", _flags[flags])
     put("otelTraceID", trace_id)
     put("otelSpanID", span_id)
-    put("otelTraceSampled", bool(flags & 1))
+    put("otelTraceSampled", flags & 1 == 1)
 
 
 def reformat(call: Call, result: object) -> None:
@@ -50,10 +51,6 @@ def reformat(call: Call, result: object) -> None:
     if (given is None or given == logging.BASIC_FORMAT) and call.get(3, "style", "%") == "%":
         formatter._style = logging.PercentStyle(os.environ.get("OTEL_PYTHON_LOG_FORMAT") or FORMAT)
         formatter._fmt = formatter._style._fmt
-
-
-def service_name() -> str:
-    return getattr(sys.modules.get("pillion.start"), "service", "")
 
 
 TARGETS = {"logging:Logger.makeRecord": Target(OBSERVE, conclude=correlate)}

@@ -6,8 +6,12 @@ Where the database is comes from the engine's URL, whose password is never looke
 
 from __future__ import annotations
 
-from pillion.db import describe_query, is_given
+from pillion.db import describe_query, is_given, with_batch, with_more
 from pillion.patch import CLIENT, Call, Target
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pillion.db import Described
 
 SYSTEMS = {
     "bigquery": "other_sql",
@@ -32,33 +36,29 @@ SYSTEMS = {
 }
 
 
-def described(
-    call: Call, parameters: object, context: object, batch: object = None
-) -> tuple[str, dict[str, object]] | None:
+def described(call: Call, parameterised: bool, context: object) -> Described:
     dialect = call.args[0]
     system = SYSTEMS.get(dialect.name, "other_sql")
     if system == "mysql" and getattr(dialect, "is_mariadb", False):
         system = "mariadb"
-    result = describe_query(system, call.get(2, "statement"), is_given(parameters), batch)
+    result = describe_query(system, call.get(2, "statement"), parameterised)
     url = getattr(getattr(getattr(context, "root_connection", None), "engine", None), "url", None)
-    if result is None or url is None or system == "sqlite":
+    if url is None or system == "sqlite":
         return result
-    for key, value in (("server.address", url.host), ("server.port", url.port), ("db.namespace", url.database)):
-        if value:
-            result[1][key] = value
-    return result
+    where = {"server.address": url.host, "server.port": url.port, "db.namespace": url.database}
+    return with_more(result, where)
 
 
-def describe(call: Call) -> tuple[str, dict[str, object]] | None:
-    return described(call, call.get(3, "parameters"), call.get(4, "context"))
+def describe(call: Call) -> Described:
+    return described(call, is_given(call.get(3, "parameters")), call.get(4, "context"))
 
 
-def describe_many(call: Call) -> tuple[str, dict[str, object]] | None:
-    return described(call, True, call.get(4, "context"), call.get(3, "parameters"))
+def describe_many(call: Call) -> Described:
+    return with_batch(described(call, True, call.get(4, "context")), call.get(3, "parameters"))
 
 
-def describe_plain(call: Call) -> tuple[str, dict[str, object]] | None:
-    return described(call, None, call.get(3, "context"))
+def describe_plain(call: Call) -> Described:
+    return described(call, False, call.get(3, "context"))
 
 
 MANY = Target(CLIENT, describe_many, family="db", optional=True)

@@ -6,19 +6,23 @@ Reading rows is not part of it. The path of the database isn't known without ask
 
 from __future__ import annotations
 
-from pillion.db import describe_query, is_given
+from pillion.db import describe_query, is_given, with_batch
 from pillion.patch import CLIENT, Call, Target
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pillion.db import Described
 
-def describe(call: Call) -> tuple[str, dict[str, object]] | None:
+
+def describe(call: Call) -> Described:
     return describe_query("sqlite", call.get(1, "sql"), is_given(call.get(2, "parameters")))
 
 
-def describe_many(call: Call) -> tuple[str, dict[str, object]] | None:
-    return describe_query("sqlite", call.get(1, "sql"), True, call.get(2, "parameters"))
+def describe_many(call: Call) -> Described:
+    return with_batch(describe_query("sqlite", call.get(1, "sql"), True), call.get(2, "parameters"))
 
 
-def describe_script(call: Call) -> tuple[str, dict[str, object]] | None:
+def describe_script(call: Call) -> Described:
     return describe_query("sqlite", call.get(1, "sql_script"), False)
 
 

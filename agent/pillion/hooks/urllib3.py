@@ -21,7 +21,7 @@ def describe(call: Call) -> tuple[str, dict[str, object]] | None:
 
 
 def conclude(call: Call, response: object) -> dict[str, object]:
-    return http.client_response(response)
+    return {**http.client_response(response), **http.peer_of(call.get(1, "conn"))}
 
 
 TARGETS = {"urllib3.connectionpool:HTTPConnectionPool._make_request": Target(CLIENT, describe, conclude, family="http")}

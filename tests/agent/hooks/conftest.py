@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,6 +33,7 @@ class Run:
     err: str
     log: str = ""
     spans: list[Span] = field(default_factory=list)
+    seen: dict[str, dict[str, str]] = field(default_factory=dict)  # what reached the program's server
 
     def named(self, name: str) -> Span:
         found = [span for span in self.spans if span.name == name]
@@ -54,8 +57,11 @@ class Receiver:
         return clean_environ(**{**ours, "PYTHONPATH": path, "PYTHONHASHSEED": "0", **extra})
 
     def log(self) -> str:
+        """pillion's own log since the last time."""
         path = self.folder / "pillion.log"
-        return path.read_text() if path.exists() else ""
+        text = path.read_text() if path.exists() else ""
+        path.unlink(missing_ok=True)
+        return text
 
     def take(self) -> list[Span]:
         with self.sink.changed:
@@ -75,20 +81,30 @@ class Receiver:
         return Run(ended.returncode, ended.stdout, ended.stderr)
 
 
-@pytest.fixture
-def receiver(run_dir: Path, sink: Sink) -> Receiver:
-    return Receiver(run_dir, sink)
+@pytest.fixture(scope="session")
+def receiver() -> Iterator[Receiver]:
+    folder = Path(tempfile.mkdtemp(prefix="pillion-test-", dir="/dev/shm"))
+    sink = Sink(folder)
+    yield Receiver(folder, sink)
+    sink.stop()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def traced(receiver: Receiver) -> Callable[..., Run]:
-    """Runs a program bare and traced, demands that nobody could tell the difference, and gives the traced run."""
+    """Runs a program bare and traced, demands that nobody could tell the difference, and gives the traced run.
+
+    A run that an earlier test had is given again: look at it, don't change it."""
+    done: dict[object, Run] = {}
 
     def run(program: str, *args: str, **extra: str) -> Run:
-        bare = receiver.bare(program, *args, **extra)
-        run = receiver.run(program, *args, **extra)
-        assert (run.code, run.out, run.err) == (bare.code, bare.out, bare.err)
-        assert run.log == ""
-        return run
+        key = (program, args, tuple(extra.items()))
+        if key not in done:
+            bare = receiver.bare(program, *args, **extra)
+            run = receiver.run(program, *args, **extra)
+            assert (run.code, run.out, run.err) == (bare.code, bare.out, bare.err)
+            assert run.log == ""
+            done[key] = run
+        return done[key]
 
     return run

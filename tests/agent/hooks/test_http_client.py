@@ -9,10 +9,11 @@ import pytest
 
 
 @pytest.fixture
-def called(traced, tmp_path):
+def called(traced, receiver):
     def run(part, **extra):
-        run = traced("http_calls.py", part, str(tmp_path / "seen"), **extra)
-        run.seen = {line: headers for line, headers in json.loads((tmp_path / "seen").read_text())["seen"]}
+        seen = receiver.folder / "-".join((part, *extra, "seen"))
+        run = traced("http_calls.py", part, str(seen), **extra)
+        run.seen = {line: headers for line, headers in json.loads(seen.read_text())["seen"]}
         return run
 
     return run
@@ -53,6 +54,7 @@ def test_connection_that_is_used_again_makes_a_span_each_time(called):
         ("GET", "given-up", None),
     ]
     assert {span.status for span in run.spans} == {"unset"}
+    assert {span.attributes.get("network.peer.address") for span in run.spans[:4]} == {"127.0.0.1"}
 
 
 def test_context_of_the_span_reaches_the_server_exactly_once(called):
@@ -75,3 +77,4 @@ def test_nothing_leaves_when_propagation_is_off(called):
 def test_unsampled_trace_makes_no_span_and_still_tells_the_server(called):
     run = called("urllib", OTEL_TRACES_SAMPLER="always_off")
     assert run.spans == []
+    assert run.seen["GET /plain"]["traceparent"].endswith("-02")

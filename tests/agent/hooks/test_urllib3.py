@@ -12,12 +12,13 @@ from pillion.hooks import urllib3 as hook
 
 
 @pytest.fixture
-def called(traced, tmp_path):
+def called(traced, receiver):
     """Runs one part of the program; gives the spans as (name, path, status, resends) and the headers that arrived."""
 
     def run(part, **extra):
-        run = traced("http_calls.py", part, str(tmp_path / "seen"), **extra)
-        run.seen = {line: headers for line, headers in json.loads((tmp_path / "seen").read_text())["seen"]}
+        seen = receiver.folder / "-".join((part, *extra, "seen"))
+        run = traced("http_calls.py", part, str(seen), **extra)
+        run.seen = {line: headers for line, headers in json.loads(seen.read_text())["seen"]}
         run.told = [
             (
                 span.name,
@@ -44,6 +45,8 @@ def test_requests_makes_one_span_for_each_physical_request(called):
         ("GET", "streamed", 200, None),
     ]
     assert {(span.kind, span.scope) for span in run.spans} == {("CLIENT", "pillion.urllib3")}
+    first = run.spans[0].attributes
+    assert (first["network.peer.address"], first["network.peer.port"]) == ("127.0.0.1", first["server.port"])
 
 
 def test_retries_and_redirects_of_urllib3_are_counted(called):
