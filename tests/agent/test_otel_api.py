@@ -386,6 +386,45 @@ with tracer.start_as_current_span("x") as span:
     assert program.sink.spans == []
 
 
+FLASK = """
+import flask
+app = flask.Flask("shop")
+
+@app.get("/items/<item>")
+def items(item):
+    server = trace.get_current_span()
+    assert server.is_recording() and server is trace.get_current_span()
+    server.set_attribute("app.item", item)
+    assert server.get_span_context().trace_id == 0x0af7651916cd43dd8448eb211c80319c
+    assert baggage.get_baggage("user") == "ann"
+    token = context.attach(baggage.set_baggage("item", item))
+    with tracer.start_as_current_span("look up", attributes={"i": 1}):
+        carrier = {}
+        propagate.inject(carrier)
+    context.detach(token)
+    assert trace.get_current_span() is server
+    return carrier
+
+headers = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "baggage": "user=ann"}
+client = app.test_client()
+for item in ("a", "b"):
+    print(sorted(client.get("/items/" + item, headers=headers).get_json()))
+    assert trace.get_current_span() is trace.INVALID_SPAN and not baggage.get_all()
+"""
+
+
+def test_request_of_a_hooked_framework_is_the_current_span_of_the_api(program: Program) -> None:
+    result = program.good(FLASK)
+    assert result.out == "['baggage', 'traceparent']\n" * 2
+    sink = program.sink
+    sink.wait(lambda: len(sink.spans) == 4)
+    servers = sink.named("GET /items/<item>")
+    assert [span.kind for span in servers] == [2, 2]
+    assert sorted(span.attributes["app.item"] for span in servers) == ["a", "b"]
+    assert {span.parent_id for span in servers} == {"b7ad6b7169203331"}
+    assert {span.parent_id for span in sink.named("look up")} == {span.span_id for span in servers}
+
+
 SDK = """
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -416,6 +455,13 @@ def test_application_with_an_sdk_of_its_own_keeps_it_and_nothing_is_traced_twice
     assert [record["decision"] for record in traced.records()] == ["not"]
     assert "OpenTelemetry provider of its own" in traced.records()[0]["reason"]
     assert traced.sink.spans == []
+
+
+def test_provider_that_the_environment_names_is_noticed_too(traced: Traced) -> None:
+    code = HEAD + "with tracer.start_as_current_span('x') as span: print(type(span).__module__)"
+    result = traced.run(code, "", OTEL_PYTHON_TRACER_PROVIDER="sdk_tracer_provider")
+    assert (result.out, result.err) == ("opentelemetry.sdk.trace\n", "")
+    assert [record["decision"] for record in traced.records()] == ["not"] and traced.sink.spans == []
 
 
 def test_no_op_provider_is_no_reason_to_stand_down(traced: Traced) -> None:
