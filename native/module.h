@@ -66,6 +66,9 @@ int module_span_init(PyObject *module);
 // module_context.c
 PyObject *context_get(void); // new reference or NULL, never an exception
 void context_set(PyObject *span_or_null);
+// The baggage of `span` in this context: what was set here, else `own`. New reference or NULL.
+PyObject *context_baggage(PyObject *span, PyObject *own);
+void context_set_baggage(PyObject *span, PyObject *text); // here only: other tasks may have the same span
 int module_context_init(void);
 PyObject *span_begin_py(PyObject *module, PyObject *const *args, Py_ssize_t count, PyObject *kwnames);
 PyObject *span_current_py(PyObject *module, PyObject *unused);

@@ -6,6 +6,8 @@
 #include "module.h"
 
 static PyObject *current_variable; // Owned. ContextVar
+static PyObject *baggage_variable; // Owned. ContextVar: (span, text or None)
+static bool baggage_used;          // false: nobody has ever set one, so nobody need ask
 
 PyObject *context_get(void) {
     PyObject *py_value = NULL;
@@ -21,6 +23,30 @@ void context_set(PyObject *value) {
     if (py_token == NULL)
         PyErr_Clear();
     Py_XDECREF(py_token);
+}
+
+PyObject *context_baggage(PyObject *span, PyObject *own) {
+    if (!baggage_used || span == NULL)
+        return Py_XNewRef(own);
+    PyObject *py_pair = NULL;
+    if (PyContextVar_Get(baggage_variable, NULL, &py_pair) < 0)
+        PyErr_Clear();
+    if (py_pair != NULL && PyTuple_GET_ITEM(py_pair, 0) == span) {
+        own = PyTuple_GET_ITEM(py_pair, 1);
+        own = own == Py_None ? NULL : own;
+    }
+    Py_XINCREF(own);
+    Py_XDECREF(py_pair);
+    return own;
+}
+
+void context_set_baggage(PyObject *span, PyObject *text) {
+    PyObject *py_pair = PyTuple_Pack(2, span, text != NULL ? text : Py_None);
+    PyObject *py_token = py_pair != NULL ? PyContextVar_Set(baggage_variable, py_pair) : NULL;
+    PyErr_Clear();
+    baggage_used = true;
+    Py_XDECREF(py_token);
+    Py_XDECREF(py_pair);
 }
 
 PyObject *span_begin_py(PyObject *module, PyObject *const *args, Py_ssize_t count, PyObject *kwnames) {
@@ -80,5 +106,6 @@ PyObject *span_detach_py(PyObject *module, PyObject *const *args, Py_ssize_t cou
 
 int module_context_init(void) {
     current_variable = PyContextVar_New("pillion_current", NULL);
-    return current_variable == NULL ? -1 : 0;
+    baggage_variable = PyContextVar_New("pillion_baggage", NULL);
+    return current_variable == NULL || baggage_variable == NULL ? -1 : 0;
 }

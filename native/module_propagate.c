@@ -111,28 +111,28 @@ static int list_add(PyObject *list, const char *name, PyObject *py_value) {
 
 static int inject_into(PyObject *list, PyObject *from) {
     struct span_context context = {0};
-    PyObject *baggage = NULL;
+    PyObject *py_baggage = NULL;
     if (span_object_check(from)) {
         span_context_of(&((SpanObject *)from)->span, &context);
-        baggage = ((SpanObject *)from)->baggage;
+        py_baggage = context_baggage(from, ((SpanObject *)from)->baggage);
     } else if (from != NULL && Py_IS_TYPE(from, &Remote_Type)) {
         context = ((RemoteObject *)from)->context;
-        baggage = ((RemoteObject *)from)->baggage;
+        py_baggage = Py_XNewRef(((RemoteObject *)from)->baggage);
     }
     static const uint8_t none[16];
+    int failed = 0;
     if (propagate_trace && memcmp(context.trace_id, none, sizeof none) != 0) {
         char text[PROPAGATE_TRACEPARENT_BYTES];
         propagate_format_traceparent(&context, text);
-        if (list_add(list, "traceparent", PyUnicode_FromStringAndSize(text, sizeof text)) < 0)
-            return -1;
-        if (context.tracestate_len > 0 &&
-            list_add(list, "tracestate", PyUnicode_DecodeUTF8(context.tracestate, context.tracestate_len, "replace")) <
-                0)
-            return -1;
+        failed = list_add(list, "traceparent", PyUnicode_FromStringAndSize(text, sizeof text));
+        if (failed == 0 && context.tracestate_len > 0)
+            failed = list_add(list, "tracestate",
+                              PyUnicode_DecodeUTF8(context.tracestate, context.tracestate_len, "replace"));
     }
-    if (propagate_baggage && baggage != NULL && list_add(list, "baggage", Py_NewRef(baggage)) < 0)
-        return -1;
-    return 0;
+    if (failed == 0 && propagate_baggage && py_baggage != NULL)
+        failed = list_add(list, "baggage", Py_NewRef(py_baggage));
+    Py_XDECREF(py_baggage);
+    return failed;
 }
 
 PyObject *propagate_inject_py(PyObject *module, PyObject *const *args, Py_ssize_t count) {

@@ -57,7 +57,7 @@ SpanObject *span_object_begin(PyObject *parent, enum span_kind kind, struct span
     PyObject *baggage = NULL;
     bool has_parent = context_of(parent, &context, &baggage);
     span_begin_at(&span->span, has_parent ? &context : NULL, kind, name, scope_id, start_ns);
-    span->baggage = Py_XNewRef(baggage);
+    span->baggage = context_baggage(parent, baggage);
     if (kind == SPAN_SERVER || kind == SPAN_CONSUMER)
         span->entry_open = span;
     else if (span_object_check(parent))
@@ -253,17 +253,26 @@ static PyObject *span_get_tracestate(SpanObject *span, void *unused) {
 
 static PyObject *span_get_baggage(SpanObject *span, void *unused) {
     (void)unused;
-    return Py_NewRef(span->baggage != NULL ? span->baggage : Py_None);
+    PyObject *py_baggage = context_baggage((PyObject *)span, span->baggage);
+    return py_baggage != NULL ? py_baggage : Py_NewRef(Py_None);
 }
 
+// Of the current span it's set in this context alone, since other tasks may be at work under the same span.
 static int span_set_baggage(SpanObject *span, PyObject *value, void *unused) {
     (void)unused;
     if (value != NULL && value != Py_None && !PyUnicode_Check(value)) {
         PyErr_SetString(PyExc_TypeError, "baggage is the text of a baggage header, or None");
         return -1;
     }
+    value = value == Py_None ? NULL : value;
+    PyObject *py_now = context_get();
+    Py_XDECREF(py_now); // only its address counts
+    if (py_now == (PyObject *)span) {
+        context_set_baggage((PyObject *)span, value);
+        return 0;
+    }
     PyObject *py_old = span->baggage;
-    span->baggage = value == NULL || value == Py_None ? NULL : Py_NewRef(value);
+    span->baggage = Py_XNewRef(value);
     Py_XDECREF(py_old);
     return 0;
 }
@@ -298,7 +307,8 @@ static PyGetSetDef span_getset[] = {
     {"flags", (getter)span_get_flags, NULL, "W3C trace flags", NULL},
     {"kind", (getter)span_get_kind, NULL, "1 internal … 5 consumer", NULL},
     {"tracestate", (getter)span_get_tracestate, NULL, "str or None", NULL},
-    {"baggage", (getter)span_get_baggage, (setter)span_set_baggage, "the header's text or None", NULL},
+    {"baggage", (getter)span_get_baggage, (setter)span_set_baggage,
+     "the header's text or None; setting the current span's counts in this context alone", NULL},
     {NULL},
 };
 

@@ -14,7 +14,9 @@ class Span:
     flags: int  # W3C trace flags
     kind: int
     tracestate: str | None
-    baggage: str | None  # the header's text; inherited by children; may be set
+    baggage: (
+        str | None
+    )  # the header's text; inherited by children; setting the current span's counts in this context only
     ended: bool
     family: int  # patch.FAMILIES; 0: none
     def set(self, key: str, value: object, /) -> None: ...

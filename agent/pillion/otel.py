@@ -124,26 +124,31 @@ class Bridge:
     def attached(self, context: Any) -> None:
         """The API has attached a context."""
         native = self.native(context)
-        if isinstance(native, Span):
-            native.baggage = otel_baggage.out_of(context, native.baggage)
-        elif native is not None:  # keep what stands for a span that isn't ours
+        if native is not None and not isinstance(native, Span):  # keep what stands for a span that isn't ours
             span, pairs = context.get(self.span_key), context.get(PAIRS_KEY, ())
             if not pairs or pairs[0][0] is not span:
                 pairs = ((span, native), *pairs[: PAIRS_LIMIT - 1])
                 self.raw_attach(self.Context({**context, PAIRS_KEY: Pairs(pairs)}))
-        attach(native)
+        self.follow(native, context)
 
     def detached(self) -> None:
         """The API has gone back to an older context."""
         context = self.raw_current()
         native = self.native(context)
-        if isinstance(native, Span):
-            if native.ended:  # nothing may begin under it; what is open stays
-                native = current()
-                native = None if getattr(native, "ended", False) else native
-            else:
-                native.baggage = otel_baggage.out_of(context, native.baggage)
+        if getattr(native, "ended", False):  # nothing may begin under it; what is open stays
+            now = current()
+            attach(None if getattr(now, "ended", False) else now)
+        else:
+            self.follow(native, context)
+
+    def follow(self, native: Native, context: Any) -> None:
+        """Makes the native span current, with the baggage of the context."""
         attach(native)
+        if isinstance(native, Span):
+            had = native.baggage
+            baggage = otel_baggage.out_of(context, had)
+            if baggage != had:
+                native.baggage = baggage
 
 
 _bridge: Bridge | None = None

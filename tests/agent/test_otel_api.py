@@ -278,6 +278,31 @@ assert dict(baggage.get_all()) == {}
     )
 
 
+def test_baggage_of_one_task_is_not_sent_by_another(program: Program) -> None:
+    program.good(
+        """
+import asyncio
+import pillion
+from pillion import _native
+async def work(name):
+    token = context.attach(baggage.set_baggage("task", name))
+    for _ in range(3):
+        await asyncio.sleep(0)
+        assert dict(_native.inject())["baggage"] == "task=" + name
+        with pillion.span("under " + name):
+            await asyncio.sleep(0)
+            assert dict(_native.inject())["baggage"] == "task=" + name == "task=" + baggage.get_baggage("task")
+    context.detach(token)
+    assert "baggage" not in dict(_native.inject())
+async def main():
+    with pillion.span("request") as span:
+        await asyncio.gather(work("a"), work("b"), work("c"))
+        assert "baggage" not in dict(_native.inject()) and span.baggage is None
+asyncio.run(main())
+"""
+    )
+
+
 def test_generators_and_tasks_that_leave_a_span_elsewhere_write_nothing(program: Program) -> None:
     program.good(
         """
