@@ -37,8 +37,12 @@ for file in "${parts:-/etc/apt/sources.list.d}"/*.sources; do
     sed 's/^[Tt]ypes:.*/Types: deb-src/' "$file" >"$work/parts/$(basename "$file")"
 done
 
+# Nothing of the system's own may run or be written: no hooks after the update either.
+for hook in APT::Update::Pre-Invoke APT::Update::Post-Invoke APT::Update::Post-Invoke-Success; do
+    echo "#clear $hook;"
+done >"$work/private.conf"
 apt() {
-    apt-get -qq -o Dir::Etc::sourcelist=/dev/null -o Dir::Etc::sourceparts="$work/parts" \
+    apt-get -qq -c "$work/private.conf" -o Dir::Etc::sourcelist=/dev/null -o Dir::Etc::sourceparts="$work/parts" \
         -o Dir::State::Lists="$work/lists" -o Dir::Cache="$work/cache" -o APT::Sandbox::User="$(id -un)" \
         -o Debug::NoLocking=1 -o Acquire::Languages=none -o Acquire::IndexTargets::deb-src::Contents-deb::DefaultEnabled=0 \
         "$@"

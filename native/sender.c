@@ -55,6 +55,7 @@ static enum status start(struct sender *sender, bool at_once) {
     pthread_mutex_lock(&sender->mutex);
     enum status status = net_bell_open(&sender->bell);
     sender->alive = status == STATUS_OK;
+    atomic_store(&sender->rung, false);
     pthread_mutex_unlock(&sender->mutex);
     if (status == STATUS_OK && create(sender) != 0)
         status = STATUS_NO_MEMORY;
@@ -123,13 +124,14 @@ enum status sender_open(struct sender **out, const struct sender_options *option
     return STATUS_OK;
 }
 
-// Starts the thread unless somebody is at it already.
+// Starts the thread unless somebody is at it already. What cannot be started now is tried again by a later wake.
 static void try_start(struct sender *sender, bool at_once) {
-    if (pthread_mutex_trylock(&sender->life) != 0)
-        return;
-    if (start(sender, at_once) != STATUS_OK)
-        errno = 0; // the next wake tries again, after a rest
-    pthread_mutex_unlock(&sender->life);
+    int error = errno; // the caller's, whatever becomes of this
+    if (pthread_mutex_trylock(&sender->life) == 0) {
+        (void)!start(sender, at_once);
+        pthread_mutex_unlock(&sender->life);
+    }
+    errno = error;
 }
 
 void sender_wake(struct sender *sender) {
@@ -142,8 +144,13 @@ void sender_wake(struct sender *sender) {
 }
 
 void sender_hurry(struct sender *sender) {
-    if (atomic_load(&sender->phase) != PHASE_RUNNING && !sender_must_leave(sender))
-        try_start(sender, true);
+    sender_wake(sender);
+    uint64_t now = clock_mono_ns(), last = atomic_load(&sender->hurried_ns);
+    if (atomic_load(&sender->phase) != PHASE_RUNNING && !sender_must_leave(sender) &&
+        now - last >= sender->interval_ns && atomic_compare_exchange_strong(&sender->hurried_ns, &last, now))
+        try_start(sender, true); // the target may rest, the source's tick may not
+    if (atomic_exchange(&sender->rung, true))
+        return; // it wakes already
     pthread_mutex_lock(&sender->mutex);
     if (sender->alive)
         net_bell_ring(&sender->bell);

@@ -81,7 +81,8 @@ MUST_USE enum status sender_open(struct sender **out, const struct sender_option
 // stopped, or before the time of the next attempt). The data must be visible to next() before this is called.
 void sender_wake(struct sender *sender);
 
-// The same, and the thread looks at once instead of at its next interval: for a ring that fills up.
+// The same, and the thread looks at once instead of at its next interval: for a ring that fills up. While the target
+// rests, the thread comes for a moment all the same, once an interval at most, so that the source's tick can make room.
 void sender_hurry(struct sender *sender);
 
 // Before a fork: the thread is gone when this returns (a few ms, also in the middle of a call; only a name lookup that

@@ -24,24 +24,26 @@ struct sender {
     uint64_t idle_ns;
     uint64_t patience_ns;
 
-    _Atomic int phase;         // enum phase
-    _Atomic int paused;        // how many sender_pause are without their sender_resume
-    _Atomic bool stopped;      // for good
-    _Atomic uint64_t rest_ns;  // sender_wake starts no thread before
-    pthread_mutex_t life;      // around pthread_create and pthread_join
-    pthread_t thread;          // under `life`
-    bool joinable;             // under `life`: thread is to be joined
-    pthread_mutex_t mutex;     // for all below
-    pthread_cond_t changed;    // any of it
-    bool alive;                // the thread has not yet left
-    bool in_lookup;            // it is inside the system's resolver, touching nothing of ours
-    pid_t tid;                 // of the thread
-    struct net_fd bell;        // Owned while alive
-    uint64_t flush_asked;      // number of the latest sender_flush
-    uint64_t flush_settled;    // up to this one they have their answer
-    uint64_t flush_until_ns;   // the latest deadline of them
-    enum status flush_status;  // the answer
-    struct sender_stats stats; // as published by the thread
+    _Atomic int phase;           // enum phase
+    _Atomic int paused;          // how many sender_pause are without their sender_resume
+    _Atomic bool stopped;        // for good
+    _Atomic uint64_t rest_ns;    // sender_wake starts no thread before
+    _Atomic uint64_t hurried_ns; // when sender_hurry last started a thread during a rest
+    _Atomic bool rung;           // the bell rings, and the thread has not yet heard it
+    pthread_mutex_t life;        // around pthread_create and pthread_join
+    pthread_t thread;            // under `life`
+    bool joinable;               // under `life`: thread is to be joined
+    pthread_mutex_t mutex;       // for all below
+    pthread_cond_t changed;      // any of it
+    bool alive;                  // the thread has not yet left
+    bool in_lookup;              // it is inside the system's resolver, touching nothing of ours
+    pid_t tid;                   // of the thread
+    struct net_fd bell;          // Owned while alive
+    uint64_t flush_asked;        // number of the latest sender_flush
+    uint64_t flush_settled;      // up to this one they have their answer
+    uint64_t flush_until_ns;     // the latest deadline of them
+    enum status flush_status;    // the answer
+    struct sender_stats stats;   // as published by the thread
 };
 
 static inline bool sender_must_leave(const struct sender *sender) {

@@ -72,15 +72,27 @@ static void step(struct sender *sender, struct rounds *rounds, uint64_t now, str
     rounds->attempts = d->stats.attempts;
 }
 
+// The application closed our bell or put a file of its own in its place: a new one.
+static void mend_bell(struct sender *sender) {
+    pthread_mutex_lock(&sender->mutex);
+    if (net_bell_open(&sender->bell) != STATUS_OK)
+        sender->bell = NET_NONE;
+    atomic_store(&sender->rung, false);
+    pthread_mutex_unlock(&sender->mutex);
+}
+
+// Never longer than the interval, so that a lost bell cannot hold up a fork for long, and the source's tick goes on.
 static void wait_for(struct sender *sender, const struct delivery_wait *wait, uint64_t timeout) {
+    if (!net_is_ours(&sender->bell))
+        mend_bell(sender);
     struct pollfd fds[2] = {{.fd = sender->bell.fd, .events = POLLIN}, {.fd = -1}};
-    const struct timespec limit = sender_timespec(timeout);
+    const struct timespec limit = sender_timespec(timeout < sender->interval_ns ? timeout : sender->interval_ns);
     if (wait->events && net_is_ours(&sender->delivery.fd))
         fds[1] = (struct pollfd){.fd = sender->delivery.fd.fd, .events = wait->events};
-    if (!net_is_ours(&sender->bell))
-        fds[0].fd = -1; // somebody closed it: the interval has to do
-    if (ppoll(fds, 2, &limit, NULL) > 0 && fds[0].revents)
+    if (ppoll(fds, 2, &limit, NULL) > 0 && fds[0].revents) {
         net_bell_hush(&sender->bell);
+        atomic_exchange(&sender->rung, false); // from here on it may ring again; what was added so far, the step sees
+    }
 }
 
 // Nothing more to do for now: may the thread end? False: new work came in the meantime.

@@ -5,11 +5,13 @@
 #include "sender.h"
 
 #include "http2_server.h"
+#include <netdb.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -154,7 +156,7 @@ static void many_callers_lose_and_repeat_nothing(void) {
     struct sender_stats stats;
     pthread_t server, threads[CALLERS];
     struct caller callers[CALLERS];
-    const struct sender_source source = {&numbers, next, done};
+    const struct sender_source source = {.self = &numbers, .next = next, .done = done};
     const struct sender_options options = {
         .target = "unix:socket", .interval_ns = 1000000, .idle_ns = 1, .timeout_ns = 60000000000u};
     CHECK(sender_open(&sender, &options, &source) == STATUS_OK);
@@ -185,7 +187,7 @@ static void without_a_collector_nothing_is_lost_and_nobody_waits(void) {
     struct numbers numbers = {.ready = 3};
     struct sender *sender = NULL;
     struct sender_stats stats;
-    const struct sender_source source = {&numbers, next, done};
+    const struct sender_source source = {.self = &numbers, .next = next, .done = done};
     const struct sender_options options = {.target = "unix:socket"};
     CHECK(sender_open(&sender, &options, &source) == STATUS_OK);
     sender_stats(sender, &stats);
@@ -205,6 +207,54 @@ static void without_a_collector_nothing_is_lost_and_nobody_waits(void) {
     sender_free(NULL);
 }
 
+// --- a resolver that hangs: this definition stands before libc's
+
+static _Atomic bool resolver_open;
+static _Atomic int lookups;
+
+int getaddrinfo(const char *host, const char *port, const struct addrinfo *hints, struct addrinfo **out) {
+    (void)port, (void)out;
+    if (hints->ai_flags & AI_NUMERICHOST)
+        return EAI_NONAME;
+    CHECK(strcmp(host, "collector.test") == 0);
+    atomic_fetch_add(&lookups, 1);
+    while (!atomic_load(&resolver_open))
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    return EAI_NONAME;
+}
+
+static void a_name_lookup_that_hangs_holds_up_neither_fork_nor_flush(void) {
+    struct numbers numbers = {.ready = 1};
+    struct sender *sender = NULL;
+    struct sender_stats stats;
+    const struct sender_source source = {.self = &numbers, .next = next, .done = done};
+    const struct sender_options options = {.target = "collector.test:4317"};
+    int status = 0;
+    CHECK(sender_open(&sender, &options, &source) == STATUS_OK);
+    sender_wake(sender);
+    while (atomic_load(&lookups) == 0)
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    sender_pause(sender); // returns, though the thread cannot
+    pid_t child = fork();
+    if (child == 0) {
+        sender_child_after_fork(sender);
+        _exit(0);
+    }
+    sender_resume(sender);
+    CHECK(waitpid(child, &status, 0) == child && status == 0);
+    CHECK(sender_flush(sender, 10000000) == STATUS_BUSY);
+    sender_stats(sender, &stats);
+    CHECK(stats.running && stats.threads == 1 && stats.refused == 0);
+    atomic_store(&resolver_open, true);
+    while (stats.refused == 0) {
+        sender_wake(sender);
+        sender_stats(sender, &stats);
+    }
+    CHECK(strstr(stats.last_message, "name is not known") && stats.last_code == GRPC_UNAVAILABLE);
+    CHECK(sender_flush(sender, 600000000000u) == STATUS_IO);
+    sender_free(sender);
+}
+
 int main(void) {
     char folder[] = "sender-XXXXXX"; // below TMPDIR, and a short path: the name of a socket has 107 characters at most
     if (getenv("TMPDIR") && chdir(getenv("TMPDIR")) != 0)
@@ -213,6 +263,7 @@ int main(void) {
         return 1;
     many_callers_lose_and_repeat_nothing();
     without_a_collector_nothing_is_lost_and_nobody_waits();
+    a_name_lookup_that_hangs_holds_up_neither_fork_nor_flush();
     if (chdir("..") != 0 || rmdir(folder) != 0)
         return 1;
     printf(failures ? "%d failures\n" : "ok\n", failures);

@@ -232,7 +232,7 @@ int main(int argc, char **argv) {
     char line[2048];
     struct grpc_header headers[MAX_HEADERS];
     struct sender_options options = {.headers = headers, .target = ""};
-    const struct sender_source source = {&queue, next, done};
+    const struct sender_source source = {.self = &queue, .next = next, .done = done};
     struct sender *sender = NULL;
     setvbuf(stdout, NULL, _IOLBF, 0);
     for (int i = 1; i < argc; i++) {

@@ -15,7 +15,17 @@ import pytest
 from h2.settings import SettingCodes
 
 from tests.native.grpc_peer import reference, sender
-from tests.native.http2_peer import Conversation, Settings, headers, http2_peer, literal, plain_answer, raw_peer, relay
+from tests.native.http2_peer import (
+    Conversation,
+    Settings,
+    frame,
+    headers,
+    http2_peer,
+    literal,
+    plain_answer,
+    raw_peer,
+    relay,
+)
 
 
 @pytest.fixture
@@ -278,3 +288,32 @@ def test_a_peer_that_closes_without_an_answer_is_asked_again(path: Path, after: 
         one.post(b"spans")
         assert one.done()["outcome"] == "sent"
         one.counts(retries=1, connects=2)
+
+
+def test_a_peer_that_talks_on_without_answering_is_left_at_the_deadline(path: Path) -> None:
+    def script(conversation: Conversation, number: int) -> None:
+        if number:
+            return polite(conversation, number)
+        conversation.request()
+        with suppress(OSError):
+            while True:
+                conversation.link.sendall(frame(6, 0, 0, bytes(8)))  # PING, as fast as it goes
+
+    with http2_peer(path, script) as peer, sender(peer.target, timeout_ms=300) as one:
+        one.post(b"spans")
+        assert one.done()["outcome"] == "sent"
+        one.counts(connects=2)
+
+
+def test_a_host_that_never_accepts_is_left_at_the_deadline() -> None:
+    with socket.socket() as full, socket.socket() as filler, socket.socket() as second:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        for each in (filler, second):  # the queue is full: a further connection waits
+            each.setblocking(False)
+            each.connect_ex(full.getsockname())
+        with sender(f"127.0.0.1:{full.getsockname()[1]}", timeout_ms=200) as one:
+            one.post(b"spans")
+            one.until(lambda: one.stats()["refused"] > 0)
+            one.counts(last_code=14, connects=0)
+            assert "timed out" in one.stats()["last_message"]
