@@ -14,9 +14,7 @@ class Span:
     flags: int  # W3C trace flags
     kind: int
     tracestate: str | None
-    baggage: (
-        str | None
-    )  # the header's text; inherited by children; setting the current span's counts in this context only
+    baggage: str | None  # the header's text, inherited; on the current span it's set in this context only
     ended: bool
     family: int  # patch.FAMILIES; 0: none
     def set(self, key: str, value: object, /) -> None: ...
