@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.otel import PATHS, Program
 from tests.support.sink import Sink
 from tests.support.traced import Traced
 
@@ -31,3 +32,9 @@ def sink(run_dir: Path) -> Iterator[Sink]:
 @pytest.fixture
 def traced(run_dir: Path, sink: Sink, tmp_path: Path) -> Traced:
     return Traced(run_dir, tmp_path, sink)
+
+
+@pytest.fixture(params=PATHS, ids=lambda path: Path(path).name or "installed")
+def program(request: pytest.FixtureRequest, traced: Traced) -> Program:
+    """Programs that use OpenTelemetry's API, in each of its versions."""
+    return Program(traced.run_dir, traced.folder, traced.sink, str(request.param))
