@@ -51,6 +51,15 @@ def attributes_of(stored: dict[str, str] | None) -> dict[str, Any]:
     return {key: value_of(text) for key, text in stored.items()} if stored else {}
 
 
+def object_of(text: str | None) -> Any:
+    """The JSON text of an object of stored values, as it is where nothing in it needs unwrapping."""
+    if not text:
+        return {}
+    if '{"kvlist":' in text or '{"double":' in text:
+        return {key: plain(value) for key, value in orjson.loads(text).items()}
+    return orjson.Fragment(text)
+
+
 def list_of(text: str | None) -> list[dict[str, Any]]:
     """Events or links."""
     found = value_of(text)

@@ -7,13 +7,16 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from pillion_collector.query import Reads, attributes_of, kind_of, list_of, plain, status_of
+from pillion_collector.query import Reads, attributes_of, kind_of, list_of, object_of, plain, status_of
 from pillion_collector.query_params import BadParameter
 
 SPANS = 200_000  # of one trace in one answer; more is cut and said
 _SQL = """
 SELECT trace_id, span_id, parent_id, tracestate, flags, name, kind, start_ns, duration_ns, status, status_message,
-       service, resource_id, scope_id, attributes, events, links, dropped_attributes, dropped_events, dropped_links
+       service, resource_id, scope_id,
+       '{' || array_to_string(list_transform(entries, lambda entry: to_json(entry.key)::VARCHAR || ':' || entry.value),
+                              ',') || '}',
+       events, links, dropped_attributes, dropped_events, dropped_links
 FROM spans WHERE trace_id = ? ORDER BY start_ns, duration_ns DESC LIMIT ?"""
 
 
@@ -33,12 +36,13 @@ def resolve(store: Reads, text: str) -> bytes | None:
 
 
 def trace(store: Reads, trace_id: bytes) -> dict[str, Any] | None:
-    """None when nothing of it is stored."""
+    """None when nothing of it is stored. Attributes are JSON already: the answer is for orjson.dumps only."""
     rows = store.query(_SQL, [trace_id, SPANS + 1])
     if not rows:
         return None
     cut = len(rows) > SPANS
-    rows = rows[:SPANS]
+    # A span that was sent again, because its acknowledgement was lost, is shown once.
+    rows = list({(row[1], row[6], row[7]): row for row in rows[:SPANS]}.values())
     resources = _resources(store, {row[12] for row in rows})
     scopes = _scopes(store, {row[13] for row in rows})
     begin = min(row[7] for row in rows)
@@ -72,7 +76,7 @@ def _span(
         "duration_ns": row[8],
         "status": status_of(row[9]),
         "status_message": row[10],
-        "attributes": attributes_of(row[14]),
+        "attributes": object_of(row[14]),
         "events": [_event(one) for one in list_of(row[15])],
         "links": [_link(one) for one in list_of(row[16])],
         "scope": scopes.get(row[13]),

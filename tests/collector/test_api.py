@@ -15,6 +15,7 @@ import orjson
 import psutil
 import pytest
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
@@ -278,6 +279,29 @@ def test_a_trace_of_5000_spans_is_answered_whole(collector: Running, shop: Shop)
     answer = collector.get(f"/api/traces/{root.get_span_context().trace_id:032x}")
     assert len(answer["spans"]) == 5000 and answer["truncated"] is False
     assert [int(one["start_ns"]) for one in answer["spans"]] == sorted(int(one["start_ns"]) for one in answer["spans"])
+
+
+def test_nested_odd_and_repeated_values_are_plain_json(collector: Running) -> None:
+    request = ExportTraceServiceRequest()
+    span = request.resource_spans.add().scope_spans.add().spans.add()
+    span.trace_id, span.span_id, span.name = b"t" * 16, b"s" * 8, "odd"
+    span.start_time_unix_nano = span.end_time_unix_nano = time.time_ns()
+    nested = span.attributes.add(key="nested").value.kvlist_value.values.add(key='k"e\ny').value
+    nested.array_value.values.add().double_value = float("nan")
+    span.attributes.add(key="empty")
+    span.attributes.add(key="inf").value.double_value = float("-inf")
+    span.attributes.add(key='{"kvlist":').value.string_value = '{"kvlist":{}}'
+    with grpc.insecure_channel(collector.grpc) as channel:
+        export: Any = channel.unary_unary("/opentelemetry.proto.collector.trace.v1.TraceService/Export")
+        for _ in range(2):  # again, as after an acknowledgement that was lost
+            assert export(request.SerializeToString(), timeout=60) == b""
+    (one,) = collector.get(f"/api/traces/{(b't' * 16).hex()}")["spans"]
+    assert one["attributes"] == {
+        "nested": {'k"e\ny': ["NaN"]},
+        "empty": None,
+        "inf": "-Infinity",
+        '{"kvlist":': '{"kvlist":{}}',
+    }
 
 
 def test_processes_and_their_metrics_stand_beside_the_spans(collector: Running, shop: Shop) -> None:
