@@ -108,6 +108,9 @@ void ring_release(struct ring *ring, const struct ring_cursor *cursor); // every
 bool ring_pending(struct ring *ring);                                   // is a record waiting? (any thread; cheap)
 bool ring_wants_growth(struct ring *ring);                              // less than a quarter free, and below the limit
 MUST_USE enum status ring_grow(struct ring *ring);                      // adds 4 segments (1 MiB) or up to the limit
+// Gives free segments back to the system, down to three. For a ring that has been idle for a while: the later,
+// the less likely a thread still looks at one of them.
+void ring_shrink(struct ring *ring);
 
 // Unmaps. Removes the file if every record was released, else leaves it for the collector.
 void ring_destroy(struct ring *ring);

@@ -227,27 +227,71 @@ const char *ring_path(const struct ring *ring) {
     return ring->path;
 }
 
-enum status ring_grow(struct ring *ring) {
-    uint32_t count = atomic_load_explicit(&ring->file->segment_count, memory_order_relaxed);
-    uint32_t more = ring->segments_max - count;
-    if (more > RING_SEGMENTS_STEP)
-        more = RING_SEGMENTS_STEP;
-    if (more == 0)
+uint32_t ring_segments(const struct ring *ring) {
+    return atomic_load_explicit(&ring->file->segment_count, memory_order_relaxed) -
+           (uint32_t)__builtin_popcountll(ring->given_back);
+}
+
+// Opens the ring's file once more for a moment; -1: private memory, or errno says.
+static int reopen(const struct ring *ring) {
+    return ring->shared ? open(ring->path, O_RDWR | O_CLOEXEC | O_NOFOLLOW) : -1;
+}
+
+// Space for one segment more: one that was given back, else a new one.
+static enum status add_segment(struct ring *ring, int fd) {
+    struct ring_file *file = ring->file;
+    uint32_t count = atomic_load_explicit(&file->segment_count, memory_order_relaxed);
+    uint32_t slot = ring->given_back != 0 ? (uint32_t)__builtin_ctzll(ring->given_back) : count;
+    if (slot >= ring->segments_max)
         return STATUS_FULL;
-    if (ring->shared) {
-        int fd = open(ring->path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-        if (fd < 0)
-            return STATUS_IO;
-        enum status status = reserve_space(fd, bytes_of(count), (uint64_t)more * RING_SEGMENT_BYTES);
-        close(fd);
-        if (status != STATUS_OK)
-            return status;
+    enum status status = ring->shared ? reserve_space(fd, bytes_of(slot), RING_SEGMENT_BYTES) : STATUS_OK;
+    if (status != STATUS_OK)
+        return status;
+    if (slot == count) { // fresh pages are empty words of generation 0
+        atomic_store_explicit(&file->segment_count, count + 1, memory_order_release);
+        atomic_fetch_or_explicit(&file->free_slots, (uint64_t)1 << slot, memory_order_release);
+    } else {
+        ring->given_back &= ring->given_back - 1;
+        ring_refill(ring, slot);
     }
-    uint64_t fresh = (((uint64_t)1 << more) - 1) << count;
-    atomic_store_explicit(&ring->file->segment_count, count + more, memory_order_release);
-    atomic_fetch_or_explicit(&ring->file->free_slots, fresh, memory_order_release);
-    ring_count(ring, RING_GROWN, more);
+    ring_count(ring, RING_GROWN, 1);
     return STATUS_OK;
+}
+
+enum status ring_grow(struct ring *ring) {
+    int fd = reopen(ring);
+    if (ring->shared && fd < 0)
+        return STATUS_IO;
+    enum status status = add_segment(ring, fd);
+    for (uint32_t more = 1; more < RING_SEGMENTS_STEP && status == STATUS_OK; more++)
+        if (add_segment(ring, fd) != STATUS_OK)
+            break; // the first one counts
+    if (fd >= 0)
+        close(fd);
+    return status;
+}
+
+void ring_shrink(struct ring *ring) {
+    struct ring_file *file = ring->file;
+    if (ring_segments(ring) <= RING_SEGMENTS_FIRST)
+        return;
+    int fd = reopen(ring);
+    if (ring->shared && fd < 0)
+        return;
+    for (uint32_t left = RING_SEGMENTS_MAX; left > 0 && ring_segments(ring) > RING_SEGMENTS_FIRST; left--) {
+        uint64_t bit = (uint64_t)1 << (left - 1);
+        if ((atomic_fetch_and_explicit(&file->free_slots, ~bit, memory_order_acquire) & bit) == 0)
+            continue;                                                                     // in use, or not there
+        atomic_fetch_add_explicit(&file->generations[left - 1], 1, memory_order_seq_cst); // refuses late comers
+        ring->given_back |= bit;
+        if (ring->shared) // should it fail, the space stays reserved, and no harm is done
+            (void)!fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)bytes_of(left - 1),
+                             RING_SEGMENT_BYTES);
+        else
+            madvise(ring->segments + (size_t)(left - 1) * RING_SEGMENT_BYTES, RING_SEGMENT_BYTES, MADV_DONTNEED);
+    }
+    if (fd >= 0)
+        close(fd);
 }
 
 void ring_destroy(struct ring *ring) {

@@ -74,6 +74,7 @@ struct ring {
     uint32_t segments_max;  // private copy
     uint32_t serial;        // of this ring in this process and its parents: tells old flight tokens
     bool shared;            // a file
+    uint64_t given_back;    // bit set: segment without space of its own, see ring_shrink
     void (*wake)(void *self);
     void *wake_self;       // Borrowed
     struct ring_view view; // what this process's cursors walk over; refreshed by ring_cursor
@@ -91,6 +92,10 @@ uint64_t ring_pack(struct ring_position position);
 struct ring_position ring_unpack(uint64_t packed);
 uint32_t ring_stride(uint32_t length); // of a record: its word, its payload, padding
 
+// Segments that have space.
+uint32_t ring_segments(const struct ring *ring);
+// Makes a segment that nobody uses empty, in its next generation, and sets its free bit.
+void ring_refill(struct ring *ring, uint32_t slot);
 // Takes over what ring_count had kept aside while there was no ring.
 void ring_adopt_counts(struct ring *ring);
 // Copies what the process's table of strings has and the ring has not.

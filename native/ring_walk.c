@@ -57,8 +57,8 @@ bool ring_next(struct ring_cursor *cursor, struct ring_entry *out) {
     return false;
 }
 
-// Makes a segment empty again, in its next generation. The tail has left it: see leave.
-static void refill(struct ring *ring, uint32_t slot) {
+// The tail has left it: see leave.
+void ring_refill(struct ring *ring, uint32_t slot) {
     struct ring_file *file = ring->file;
     uint32_t generation = (atomic_load_explicit(&file->generations[slot], memory_order_relaxed) + 1) & 0xffff;
     uint64_t empty = ring_word(generation, 0, RING_EMPTY, 0);
@@ -98,7 +98,7 @@ void ring_release(struct ring *ring, const struct ring_cursor *cursor) {
         if (next >= ring->segments_max)
             return; // can't be; better lose a segment than a record
         leave(ring, head.slot, (struct ring_position){generation_of(&ring->view, next), next, 0});
-        refill(ring, head.slot);
+        ring_refill(ring, head.slot);
         head = (struct ring_position){0, next, 0};
     }
 }
@@ -109,8 +109,8 @@ bool ring_pending(struct ring *ring) {
 }
 
 bool ring_wants_growth(struct ring *ring) {
-    uint32_t count = atomic_load_explicit(&ring->file->segment_count, memory_order_relaxed);
     uint64_t bits = atomic_load_explicit(&ring->file->free_slots, memory_order_relaxed);
+    uint32_t count = ring_segments(ring);
     return count < ring->segments_max && (uint32_t)__builtin_popcountll(bits) * 4 < count;
 }
 

@@ -145,6 +145,31 @@ static void a_ring_grows_to_its_limit_and_asks_for_it(void) {
     ring_destroy(ring);
 }
 
+static void a_ring_that_shrank_grows_again(void) {
+    struct ring *ring = make(4u << 20);
+    struct ring_entry entry;
+    for (uint32_t round = 0; round < 5; round++) {
+        uint32_t kept = 0;
+        while (ring_grow(ring) == STATUS_OK)
+            ;
+        while (push(ring, kept, 20000) == STATUS_OK)
+            kept++;
+        CHECK(kept * 20000u > (3u << 20));
+        ring_shrink(ring); // nothing is free
+        struct ring_cursor cursor = ring_cursor(ring);
+        for (uint32_t i = 0; i < kept; i++)
+            CHECK(ring_next(&cursor, &entry) && is(&entry, i, 20000));
+        ring_release(ring, &cursor);
+        ring_shrink(ring);
+        CHECK(ring_segments(ring) == RING_SEGMENTS_FIRST);
+        for (uint32_t i = 0; i < 30; i++) // goes on in what is left
+            CHECK(push(ring, i, 5000) == STATUS_OK);
+        CHECK(drain(ring) == 30);
+        ring_shrink(ring);
+    }
+    ring_destroy(ring);
+}
+
 static void an_uncommitted_record_stops_the_consumer_and_a_reader_of_the_dead_passes_it(void) {
     struct ring *ring = make(0);
     struct ring_entry entry;
@@ -239,6 +264,7 @@ int main(void) {
     RUN(a_ring_goes_round_for_ever);
     RUN(the_largest_record_fits_and_one_byte_more_is_counted);
     RUN(a_ring_grows_to_its_limit_and_asks_for_it);
+    RUN(a_ring_that_shrank_grows_again);
     RUN(an_uncommitted_record_stops_the_consumer_and_a_reader_of_the_dead_passes_it);
     RUN(a_segment_in_its_next_generation_refuses_late_comers);
     RUN(counts_without_a_ring_are_kept_for_the_next_one);

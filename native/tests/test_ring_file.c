@@ -63,6 +63,9 @@ static void a_ring_is_one_small_private_file_without_descriptor(void) {
     CHECK(strcmp(ring_path(ring), expected) == 0);
     REQUIRE(ring_grow(ring) == STATUS_OK && stat(ring_path(ring), &about) == 0);
     CHECK(about.st_size > 1 << 20 && about.st_blocks * 512 >= about.st_size);
+    ring_shrink(ring);
+    REQUIRE(stat(ring_path(ring), &about) == 0);
+    CHECK(about.st_blocks * 512 <= 1 << 20);
     ring_destroy(ring);
     CHECK(entries(directory) == 0);
 }

@@ -10,7 +10,7 @@
 CHECK_MAIN;
 
 #define PRODUCERS 4u
-#define RECORDS 250000u // of each
+#define RECORDS 125000u // of each, in each of two rounds
 
 struct record {
     uint32_t producer;
@@ -65,15 +65,21 @@ static bool consume(void) {
     return taken != 0;
 }
 
-static void no_record_is_lost_or_doubled(void) {
+static void run_round(uint64_t limit_bytes) {
     pthread_t threads[PRODUCERS];
-    struct ring_options options = {.limit_bytes = 1};
+    struct ring_options options = {.limit_bytes = limit_bytes};
+    memset(expected, 0, sizeof expected);
+    refused = 0;
     REQUIRE(ring_create(&ring, &options) == STATUS_OK);
     producing = PRODUCERS;
     for (uintptr_t i = 0; i < PRODUCERS; i++)
         REQUIRE(pthread_create(&threads[i], NULL, produce, (void *)i) == 0);
-    for (;;) {
+    for (unsigned turn = 0;; turn++) {
         bool last = producing == 0;
+        if (turn % 16 == 0)
+            (void)!ring_grow(ring); // FULL when there is no more to have
+        else if (turn % 16 == 8)
+            ring_shrink(ring);
         if (!consume()) {
             if (last)
                 break;
@@ -86,6 +92,14 @@ static void no_record_is_lost_or_doubled(void) {
     }
     CHECK(ring_counter(ring, RING_DROPPED_FULL) == refused);
     ring_destroy(ring);
+}
+
+static void no_record_is_lost_or_doubled(void) {
+    run_round(1);
+}
+
+static void no_record_is_lost_or_doubled_while_the_ring_grows_and_shrinks(void) {
+    run_round(4u << 20);
 }
 
 static void *count_flights(void *unused) {
@@ -117,6 +131,7 @@ static void flights_and_counters_bear_many_threads(void) {
 
 int main(void) {
     RUN(no_record_is_lost_or_doubled);
+    RUN(no_record_is_lost_or_doubled_while_the_ring_grows_and_shrinks);
     RUN(flights_and_counters_bear_many_threads);
     return REPORT();
 }
