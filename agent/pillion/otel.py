@@ -95,15 +95,17 @@ class Bridge:
     def synced(self, stored: Any) -> Any:
         """The stored context, with the native span as its span. The same object where it has it already."""
         now, span, pairs = current(), stored.get(self.span_key), stored.get(PAIRS_KEY, ())
-        held = next((native for known, native in pairs[:1] if known is span), None)
-        if (span._native if type(span) is self.Span else held) is now:
-            return stored
         if type(span) is self.Span:
+            if span._native is now:
+                return stored
             pairs = ((span, span._native), *pairs)
+        before = next((native for known, native in pairs[:1] if known is span), None)
+        if before is now:
+            return stored
         span = next((known for known, native in pairs if native is now), None) or self.span_of(now)
         older = [pair for pair in pairs if pair[1] is not now and not getattr(pair[1], "ended", False)]
         changed = {**stored, self.span_key: span, PAIRS_KEY: Pairs(((span, now), *older[: PAIRS_LIMIT - 1]))}
-        otel_baggage.into(changed, now)
+        otel_baggage.into(changed, now, before)
         return self.Context(changed)
 
     def span_of(self, native: Native) -> Any:

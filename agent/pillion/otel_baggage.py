@@ -24,16 +24,22 @@ def key() -> str | None:
     return found
 
 
-def into(context: dict[str, Any], native: Span | Remote | None) -> None:
-    """The baggage of the span that became current, for the API to see; its own values where they say the same."""
+def into(context: dict[str, Any], now: Span | Remote | None, before: Span | Remote | None) -> None:
+    """Another span became current: its baggage, for the API to see.
+
+    Where both would send the same, the API's own mapping stays: it may hold objects, and names that are never sent.
+    """
     name = key()
     if name is None:
         return
-    text, has = native.baggage if native is not None else None, context.get(name)
-    if not text:
-        context.pop(name, None)
-    elif not has or out_of(context, text) != text:
+    text = now.baggage if now is not None else None
+    has = context.get(name)
+    if text == (before.baggage if before is not None else None) and (has or not text):
+        return
+    if text:
         context[name] = parse(text)
+    else:
+        context.pop(name, None)
 
 
 def out_of(context: Any, known: str | None) -> str | None:

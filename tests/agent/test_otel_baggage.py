@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.support.otel import Program
 
 
@@ -91,4 +93,27 @@ async def main():
         assert "baggage" not in dict(_native.inject()) and span.baggage is None
 asyncio.run(main())
 """
+    )
+
+
+@pytest.mark.parametrize("propagators", ["", "tracecontext"])
+def test_baggage_that_is_never_sent_stays_as_the_application_set_it(program: Program, propagators: str) -> None:
+    program.good(
+        """
+import pillion
+thing = object()
+with pillion.span("outer"):
+    token = context.attach(baggage.set_baggage("not a token", thing))
+    again = context.attach(baggage.set_baggage("number", 5))
+    with pillion.span("inner"):
+        assert baggage.get_baggage("not a token") is thing and baggage.get_baggage("number") == 5
+        with tracer.start_as_current_span("innermost"):
+            assert baggage.get_baggage("not a token") is thing and baggage.get_baggage("number") == 5
+    context.detach(again)
+    assert dict(baggage.get_all()) == {"not a token": thing}
+    context.detach(token)
+    assert not baggage.get_all()
+assert not baggage.get_all()
+""",
+        OTEL_PROPAGATORS=propagators,
     )
