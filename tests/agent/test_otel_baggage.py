@@ -96,7 +96,7 @@ asyncio.run(main())
     )
 
 
-@pytest.mark.parametrize("propagators", ["", "tracecontext"])
+@pytest.mark.parametrize("propagators", ["tracecontext,baggage", "tracecontext"])
 def test_baggage_that_is_never_sent_stays_as_the_application_set_it(program: Program, propagators: str) -> None:
     program.good(
         """
