@@ -34,6 +34,7 @@ def live(collector: Collector) -> dict[str, Any]:
         "newest_ns": str(newest or 0),
         "services": services,
         "processes": sum(one.alive for one in collector.processes.known()),
+        "points": collector.store.stats().get("stored", {}).get("points", 0),  # charts of processes grow without spans
     }
 
 

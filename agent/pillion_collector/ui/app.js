@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Composition: the address chooses a page, the page is loaded when first wanted, the live stream refreshes what is shown.
-// A page is a module with mount(main) → {show(route), refresh(), close()}; show and refresh may throw an ApiError.
+// A page is a module with mount(main) → {show(route), refresh(spans), close()}; both may throw an ApiError. `spans` is false
+// when there are new measurements of processes and nothing else.
 
 import { h, replace } from "./dom.js";
 import * as keys from "./keys.js";
@@ -21,8 +22,10 @@ const notice = h("div", { class: "notice", role: "alert", hidden: true });
 main.before(notice);
 let current = { name: null, page: null };
 
+const nameOf = (to) => (Object.hasOwn(PAGES, to.page) ? to.page : "services");
+
 async function open(to) {
-  const name = Object.hasOwn(PAGES, to.page) ? to.page : "services";
+  const name = nameOf(to);
   markNavigation(NAV_OF[name] ?? name, to);
   if (current.name !== name) {
     const mine = (current = { name, page: null });
@@ -88,6 +91,7 @@ keys.start({
   "/": () => document.querySelector("input[type=search]")?.focus() ?? go(link("traces", "", range(route().params))),
   j: () => document.querySelector("tbody tr[tabindex='0'], [role=tree]")?.focus(),
 });
+PAGES[nameOf(route())]().catch(() => {}); // loads beside the wait for the stream
+await live.start((spans) => attempt(() => current.page?.refresh(spans)), showStatus);
 onRoute(open);
 await open(route());
-live.start(() => attempt(() => current.page?.refresh()), showStatus);

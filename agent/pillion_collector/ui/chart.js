@@ -9,7 +9,7 @@ import { line } from "./text.js";
 const PAD = { left: 2, right: 2, top: 14, bottom: 16 };
 const COLOURS = 4;
 
-/** data as of metrics.js; moment: a time to mark. → {element, update(data), close()} */
+/** data as of metrics.js, with `domain` where the axis of time is shared; moment: a time to mark. → {element, update(data), close()} */
 export function createChart(data, { moment = null, small = false } = {}) {
   const now = h("span", { class: "now" });
   const plot = h("div", { class: "plot", style: small ? { height: "84px" } : {} });
@@ -55,6 +55,7 @@ export function createChart(data, { moment = null, small = false } = {}) {
 
 function makeModel(data, width, height, moment) {
   const times = data.series.flatMap((one) => one.points.map(([ns]) => ns));
+  times.push(...(data.domain ?? []));
   if (moment !== null) times.push(moment);
   const first = times.reduce((a, b) => (b < a ? b : a), times[0] ?? 0n);
   const spread = Math.max(1e9, ...times.map((ns) => Number(ns - first)));
@@ -72,7 +73,12 @@ function niceTop(value, unit) {
   const scaled = value / base;
   const power = 10 ** Math.floor(Math.log10(scaled));
   const step = [1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10].find((nice) => nice * power >= scaled * 1.02) ?? 12;
-  return step * power * base;
+  return isCount(unit) ? Math.ceil(step * power) : step * power * base;
+}
+
+/** Threads, descriptors: whole things, so a whole number at the top. */
+function isCount(unit) {
+  return /^\{[^}]*\}$/.test(unit);
 }
 
 function svg(model, data, moment) {

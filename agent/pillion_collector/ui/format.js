@@ -67,8 +67,7 @@ export function byUnit(value, unit) {
   if (unit === "ms") return duration(value * 1e6);
   if (unit === "1") return percent(value);
   if (unit === "s/s") return percent(value);
-  const name = (unit ?? "").replace(/[{}]/g, "");
-  return count(value) + (name.startsWith("/") ? NB + name : "");
+  return (unit ?? "").endsWith("/s") ? rate(value) : count(value); // {thread}, {file_descriptor}: the title names them
 }
 
 const pad = (value, width = 2) => String(value).padStart(width, "0");

@@ -3,20 +3,33 @@
 // the last answer came and some rest has passed. A hidden tab has no stream and does nothing; coming back it catches up.
 
 const REST_MS = 1000; // at least, and always four times as long as the last refresh took
+const FIRST_MS = 150; // a first view never waits longer for the stream
 const RETRY_MS = 10_000; // after a refusal
 let refresh = async () => {};
 let source = null;
 let dirty = false;
 let running = false;
+let first = null;
+let told = ""; // the last event without its points
+let spans = false;
 let timer = 0;
 let report = () => {};
 
-/** `work` fetches what is shown; `status` hears "live", "connecting" or "offline". */
+/**
+ * `work(spans)` fetches what is shown, `spans` tells whether more came than measurements of processes; `status` hears
+ * "live", "connecting" or "offline". Resolves when the stream has told the
+ * state of now, or after FIRST_MS: what is fetched from then on needs no second fetch to be sure that nothing was missed.
+ */
 export function start(work, status) {
   refresh = work;
   report = status;
   document.addEventListener("visibilitychange", follow);
   follow();
+  return new Promise((resolve) => {
+    first = resolve;
+    setTimeout(resolve, FIRST_MS);
+    setTimeout(() => (first = null), FIRST_MS);
+  });
 }
 
 function follow() {
@@ -29,7 +42,6 @@ function follow() {
   }
   if (source) return;
   connect();
-  changed();
 }
 
 function connect() {
@@ -50,7 +62,16 @@ function again(stream) {
   follow();
 }
 
-function changed() {
+function changed(event) {
+  const { points, ...rest } = JSON.parse(event.data);
+  spans ||= JSON.stringify(rest) !== told;
+  told = JSON.stringify(rest);
+  if (first) {
+    spans = false;
+    first();
+    first = null;
+    return;
+  }
   dirty = true;
   if (!running && !timer) run();
 }
@@ -58,11 +79,12 @@ function changed() {
 async function run() {
   timer = 0;
   if (!dirty || document.hidden) return;
-  dirty = false;
+  const withSpans = spans;
+  dirty = spans = false;
   running = true;
   const started = performance.now();
   try {
-    await refresh();
+    await refresh(withSpans);
   } finally {
     running = false;
     timer = setTimeout(run, Math.max(REST_MS, 4 * (performance.now() - started)));

@@ -14,8 +14,10 @@ const KNOWN = [
   ["pillion.eventloop.lag", "Event-loop lag, mean"],
   ["process.context_switches", "Context switches"],
   ["process.disk.io", "Disk I/O"],
+  ["process.disk.operations", "Disk operations"],
   ["process.network.io", "Network I/O"],
   ["process.memory.virtual", "Virtual memory"],
+  ["process.paging.faults", "Page faults"],
 ];
 const LINES = 8;
 const HIDDEN = ["process.uptime"];
@@ -31,6 +33,12 @@ export function toCharts(metrics) {
   const wanted = [...byName].filter(([name]) => !hidden.includes(name));
   const rank = (name) => KNOWN.findIndex(([known]) => known === name) + 1 || KNOWN.length + 1;
   return wanted.sort(([a], [b]) => rank(a) - rank(b) || (a < b ? -1 : 1)).map(([name, group]) => chart(name, group));
+}
+
+/** [first, last] of all points, so that charts side by side share one axis of time; null without points. */
+export function domainOf(charts) {
+  const times = charts.flatMap((chart) => chart.series.flatMap((one) => one.points.map(([ns]) => ns)));
+  return times.length ? times.reduce(([low, high], ns) => [ns < low ? ns : low, ns > high ? ns : high], [times[0], times[0]]) : null;
 }
 
 function chart(name, group) {

@@ -82,11 +82,13 @@ function markCriticalPath(rows) {
   const pending = [[root, root.end]];
   while (pending.length) {
     const [row, until] = pending.pop();
-    let at = Math.min(row.end, until);
+    const limit = Math.min(row.end, until); // a child that ends after its parent (a late close, another clock) counts until here
+    let at = limit;
     for (const child of [...row.children].sort((a, b) => b.end - a.end)) {
-      if (child.index <= row.index || child.start >= at || child.start < row.start || child.end > at) continue;
-      if (child.end < at) row.critical.push([child.end, at]);
-      pending.push([child, at]);
+      const end = Math.min(child.end, limit);
+      if (child.index <= row.index || child.start >= at || child.start < row.start || end > at) continue;
+      if (end < at) row.critical.push([end, at]);
+      pending.push([child, end]);
       at = child.start;
     }
     if (at > row.start) row.critical.push([row.start, at]);

@@ -66,7 +66,9 @@ class Handler(BaseHTTPRequestHandler):
             while not self.server.changed.wait(1):
                 pass
             self.server.changed.clear()
-            self.wfile.write(b'event: change\ndata: {"spans":1,"newest_ns":"0","services":6,"processes":9}\n\n')
+            self.wfile.write(
+                b'event: change\ndata: {"spans":1,"newest_ns":"0","services":6,"processes":9,"points":1}\n\n'
+            )
         except OSError:
             return
 

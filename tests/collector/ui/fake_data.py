@@ -131,7 +131,8 @@ def processes(now: int, query: dict[str, str], empty: bool) -> object:
             "id": f"{4711 + index}-{900 + index}", "pid": 4711 + index, "service": name, "instance": "i-1",
             "command": "gunicorn", "python": "3.11.2", "alive": not ended, "started_ns": str(now - 5400 * SECOND),
             "ended_ns": str(now - 300 * SECOND) if ended else None, "exit": {"signal": 9} if ended else None,
-            "decision": "injected", "reason": "", "cpu": 0.031 * (index + 1), "memory_bytes": 48_000_000 + index * 7e6,
+            "decision": None if index == 1 else "injected", "reason": "",
+            "cpu": 0.031 * (index + 1), "memory_bytes": 48_000_000 + index * 7e6,
             "threads": 4 + index, "fds": 12 + index, "parent_pid": 4711 if index in (1, 2) else 1,
             "spans": 120_000 // (index + 1),
         })  # fmt: skip
@@ -170,7 +171,8 @@ def stats(now: int, query: dict[str, str], empty: bool) -> object:
                  "store_bytes": 81_264_640, "uptime_s": 5400.2, "version": "0.1.0"}  # fmt: skip
     rows = [] if empty else [
         {"id": f"{4711 + i}-{900 + i}", "pid": 4711 + i, "service": "shop", "recorded": 120_000 - i, "sent": 119_950,
-         "stored": 119_950 - i, "dropped": {"ring_full": 30} if i == 1 else {}, "in_flight": 50 if i != 1 else 20}
+         "stored": 119_950 - i, "dropped": {"ring_full": 30} if i == 1 else {},
+         "waiting": 50 if i != 1 else 20, "in_flight": 1}
         for i in range(4)
     ]  # fmt: skip
     return {"collector": collector, "processes": rows}

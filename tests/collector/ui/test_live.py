@@ -3,7 +3,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from selenium.webdriver.chrome.webdriver import WebDriver
@@ -12,6 +16,8 @@ from tests.collector.conftest import Running
 from tests.collector.ui.conftest import tab
 from tests.collector.ui.page import Page
 from tests.collector.ui.spans import checkout, new_trace, send, span
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -63,6 +69,19 @@ def test_late_spans_of_an_open_trace_join_it_and_the_chosen_span_stays(page: Pag
     send(collector.grpc, "stock", [span("GET /stock", trace, root, kind="server", at_ms=5, took_ms=20)])
     page.see("[role=treeitem]", "stock")
     assert page.run("return document.querySelector('[aria-selected=true]').innerText").startswith("▾")
+
+
+def test_a_process_under_pillion_appears_with_charts_that_fill_by_themselves(page: Page, collector: Running) -> None:
+    page.open("#/processes").see("#live", "live")
+    program = "import sys; print('up', flush=True); sys.stdin.read()"
+    command = [sys.executable, "-m", "pillion", "run", "--service", "sleeper", "--", sys.executable, "-c", program]
+    environ = {**os.environ, "PILLION_RUN_DIR": str(collector.run_dir), "PYTHONPATH": str(ROOT / "agent")}
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environ) as process:
+        assert process.stdout is not None and process.stdout.readline() == b"up\n"
+        page.see("tbody tr", "sleeper").click()
+        page.see("figure", "Memory")
+        assert "yes" in page.see("tbody tr", "sleeper").text
+    page.see("tbody tr", "ended")
 
 
 def test_a_collector_that_ends_is_noticed_and_said(page: Page, collector: Running) -> None:

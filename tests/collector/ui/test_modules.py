@@ -117,6 +117,12 @@ def test_the_critical_path_is_what_the_root_waited_for(page: Page) -> None:
     assert found["b"] == []
 
 
+def test_a_child_that_closes_after_its_parent_is_on_the_critical_path_until_the_parent_ends(page: Page) -> None:
+    spans = [made("a", None, 0, 100), made("b", "a", 10, 95)]
+    script = "Object.fromEntries(m.buildTree({spans: a[0]}).rows.map((r) => [r.span.span_id, r.critical]))"
+    assert page.call("tree.js", script, spans) == {"a": [[0, 10]], "b": [[10, 100]]}
+
+
 def test_a_rising_sum_is_shown_as_a_rate_and_a_restart_leaves_a_gap(page: Page) -> None:
     second = 10**9
     points = [[str(t * second), value] for t, value in ((1, 5), (2, 9), (3, 2), (5, 4))]

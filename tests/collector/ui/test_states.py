@@ -45,6 +45,9 @@ def test_an_empty_list_of_traces_tells_how_to_get_some_or_how_to_see_more(empty_
 def test_processes_tell_why_they_are_not_instrumented_and_how_they_ended(fake_page: Page) -> None:
     table = fake_page.open("#/processes").see("table", "killed by SIGKILL").text
     assert "no: CPython 2.7 is not supported (3.8 to 3.15 are)" in table
+    assert fake_page.see(".summary").text == "7 running, 5 instrumented · 1 ended", (
+        "a forked worker counts by its spans"
+    )
     fake_page.see("tbody tr", "4711").click()
     fake_page.see("figure", "Memory")
     assert fake_page.address() == "#/processes/4711-900"

@@ -60,7 +60,10 @@ function failure(span) {
       stack !== undefined ? longText(shown(stack), "stack") : null);
   });
   if (!cards.length && span.status === "error") {
-    cards.push(h("section", { class: "failure", "aria-label": "Error" }, h("h3", { class: "error" }, "Failed"), span.status_message ? longText(span.status_message, "message") : h("p", { class: "faint" }, "No message was recorded.")));
+    const type = span.attributes?.["error.type"];
+    const title = type === undefined ? "Failed" : `Failed: ${line(shown(type), 200)}`;
+    const message = span.status_message ? longText(span.status_message, "message") : null;
+    cards.push(h("section", { class: "failure", "aria-label": "Error" }, h("h3", { class: "error" }, h("bdi", null, title)), message));
   }
   return cards;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pillion's own ledger: recorded = stored + dropped (by reason) + in flight, process by process, and the collector's part.
+// Pillion's own ledger: recorded = stored + dropped (by reason) + waiting, process by process, and the collector's part.
 
 import { get, latest } from "../api.js";
 import { h } from "../dom.js";
@@ -37,11 +37,13 @@ export function mount(main) {
 
 const total = (reasons) => Object.values(reasons ?? {}).reduce((sum, number) => sum + Number(number), 0);
 
+const ITEMS = { __proto__: null, traces: "spans", metrics: "points" }; // what a signal's items are called
+
 /** A number, or numbers by kind (spans, points, logs): as facts to show. */
 function byKind(title, value) {
   if (value === null || typeof value !== "object") return [[title, count(value ?? 0), value]];
   const entries = Object.entries(value).filter(([kind]) => kind !== "bytes");
-  return entries.length ? entries.map(([kind, number]) => [`${title}, ${line(kind, 20)}`, count(number), number]) : [[title, "0", 0]];
+  return entries.length ? entries.map(([kind, number]) => [`${title} ${ITEMS[kind] ?? line(kind, 20)}`, count(number), number]) : [[title, "0", 0]];
 }
 
 function figures(collector) {
@@ -66,9 +68,9 @@ function ledger() {
     number("recorded", "Recorded", "Spans that ended in the process"),
     number("sent", "Sent", "Acknowledged by the collector", "wide-s"),
     number("stored", "Stored", "Committed to the store"),
-    number("in_flight", "In flight", "Recorded, not yet acknowledged", "wide-s"),
+    number("waiting", "Waiting", "Recorded, not yet acknowledged", "wide-s"),
     { key: "dropped", title: "Dropped", class: "num", cell: droppedCell },
-    { key: "balance", title: "Balance", class: "num wide-s", hint: "recorded − stored − dropped − in flight", cell: balanceCell },
+    { key: "balance", title: "Balance", class: "num wide-s", hint: "recorded − stored − dropped − waiting", cell: balanceCell },
   ];
   return createTable({ label: "Ledger", columns, rowKey: (row) => row.id, rowHref: (row) => link("processes", row.id) });
 }
@@ -80,7 +82,7 @@ function droppedCell(row) {
 }
 
 function balanceCell(row) {
-  if ([row.recorded, row.stored, row.in_flight].some((value) => value === null || value === undefined)) return "–";
-  const rest = row.recorded - row.stored - total(row.dropped) - row.in_flight;
+  if ([row.recorded, row.stored, row.waiting].some((value) => value === null || value === undefined)) return "–";
+  const rest = row.recorded - row.stored - total(row.dropped) - row.waiting;
   return rest === 0 ? h("span", { class: "faint" }, "even") : h("span", { class: "error", title: `${rest} unexplained` }, count(rest));
 }

@@ -5,7 +5,7 @@
 import { get, latest } from "../api.js";
 import { createChart } from "../chart.js";
 import { h, replace } from "../dom.js";
-import { toCharts } from "../metrics.js";
+import { domainOf, toCharts } from "../metrics.js";
 import { link } from "../router.js";
 import { line } from "../text.js";
 
@@ -35,10 +35,8 @@ export function createMoment() {
     if (!answer) return;
     clear();
     const found = toCharts(answer.metrics).filter((chart) => chart.series.some((one) => one.points.length)).slice(0, 2);
-    charts = found.map((data) => {
-      const chart = createChart(data, { moment: at, small: true });
-      return chart;
-    });
+    const domain = domainOf(found);
+    charts = found.map((data) => createChart({ ...data, domain }, { moment: at, small: true }));
     replace(element, h("h3", null, "Its process at that moment ", h("a", { href: link("processes", process.id) }, line(`${process.command} ${process.pid}`, 60))),
       charts.length ? h("div", { class: "momentcharts" }, charts.map((chart) => chart.element)) : h("p", { class: "faint" }, "No measurements from around that time."));
   }

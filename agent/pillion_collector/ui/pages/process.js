@@ -5,7 +5,7 @@ import { get, latest } from "../api.js";
 import { createChart } from "../chart.js";
 import { h } from "../dom.js";
 import { count } from "../format.js";
-import { toCharts } from "../metrics.js";
+import { domainOf, toCharts } from "../metrics.js";
 import { morph } from "../morph.js";
 import { empty, time } from "../parts.js";
 import { link } from "../router.js";
@@ -43,7 +43,8 @@ export function createProcess() {
   function draw(found) {
     const filled = found.filter((data) => data.series.some((one) => one.points.length));
     none.hidden = filled.length > 0;
-    for (const data of filled) {
+    const domain = domainOf(filled);
+    for (const data of filled.map((one) => ({ ...one, domain }))) {
       if (drawn.has(data.name)) drawn.get(data.name).update(data);
       else {
         drawn.set(data.name, createChart(data));

@@ -38,6 +38,7 @@ export function mount(main) {
 }
 
 function summarise(rows) {
+  if (!rows.length) return "";
   const alive = rows.filter((row) => row.alive);
   const traced = alive.filter(isInstrumented).length;
   return `${alive.length} running, ${traced} instrumented · ${rows.length - alive.length} ended`;

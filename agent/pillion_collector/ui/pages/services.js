@@ -54,7 +54,7 @@ export function mount(main) {
     morph(processes, processStrip(nodes.processes));
   }
 
-  return { refresh, show: () => (times.update(), updateLinks(strips), refresh()) };
+  return { refresh: async (spans) => spans && refresh(), show: () => (times.update(), updateLinks(strips), refresh()) };
 }
 
 function more(order) {

@@ -22,8 +22,9 @@ export function processStrip(processes) {
   ];
 }
 
+/** Told so at its start, or known by its spans: a forked worker takes no decision of its own. */
 export function isInstrumented(process) {
-  return process.decision === "injected";
+  return process.decision === "injected" || (process.decision !== "not" && Boolean(process.service));
 }
 
 function busy(row) {

@@ -91,9 +91,9 @@ export function mount(main) {
 
   return {
     show: () => (route().part === state.id && state.tree ? applyUrl() : fetchTrace()),
-    refresh: async () => {
+    refresh: async (spans) => {
       const age = state.tree ? Date.now() - (Number(state.tree.base) + state.tree.duration) / 1e6 : 0;
-      if (age < YOUNG_MS) await fetchTrace();
+      if (spans && age < YOUNG_MS) await fetchTrace();
     },
     close: () => (waterfall.close(), minimap.close(), detail.close()),
   };

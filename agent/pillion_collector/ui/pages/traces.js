@@ -64,8 +64,8 @@ export function mount(main) {
 
   return {
     show: () => (filters.update(), order.update(), fetchShown()),
-    async refresh() {
-      if (isPast(route().params) || scatter.busy()) return;
+    async refresh(spans) {
+      if (!spans || isPast(route().params) || scatter.busy()) return;
       missed = paused;
       if (paused) showPause();
       else await fetchShown();
