@@ -31,14 +31,21 @@ async function open(to) {
     const mine = (current = { name, page: null });
     const module = await PAGES[name]();
     if (current !== mine) return; // somebody clicked on while it loaded
+    const isFirst = !shown;
     close();
     main.className = `page-${name}`;
     mine.page = shown = module.mount(replace(main));
-  }
-  await attempt(() => current.page?.show(route()));
+    await attempt(() => mine.page.show(to));
+    if (isFirst || current !== mine) return;
+    main.focus({ preventScroll: true });
+    scrollTo(0, scrolled.get(location.hash) ?? 0);
+  } else await attempt(() => current.page?.show(to));
 }
 
 let shown = null;
+const scrolled = new Map(); // address → how far it was scrolled when it was left
+history.scrollRestoration = "manual";
+addEventListener("hashchange", (event) => scrolled.set(new URL(event.oldURL).hash, scrollY), { capture: true });
 
 function close() {
   keys.unbindAll();

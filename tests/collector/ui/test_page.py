@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from selenium.webdriver.chrome.webdriver import WebDriver
 from tests.collector.conftest import Running
 from tests.collector.ui.conftest import tab
 from tests.collector.ui.page import Keys, Page
-from tests.collector.ui.spans import checkout, new_trace, raised, send, span
+from tests.collector.ui.spans import checkout, new_trace, pairs, raised, send, span
 
 
 @pytest.fixture
@@ -95,6 +96,32 @@ def test_a_failed_span_shows_its_exception_with_the_stack(page: Page, collector:
     assert "CardRefused" in failure and "Traceback" in failure
     page.see(".sums .error", "1 error")
     assert "error" in chosen(page)
+
+
+def test_a_span_shows_its_events_and_leads_to_the_traces_it_links_to(page: Page, collector: Running) -> None:
+    target, trace = checkout(collector.grpc), new_trace()
+    other = Span.Link(trace_id=bytes.fromhex(target), span_id=b"12345678")
+    event = Span.Event(time_unix_nano=time.time_ns(), name="retried", attributes=pairs({"attempt": 2}))
+    send(collector.grpc, "mailer", [span("send receipt", trace, kind="consumer", links=[other], events=[event])])
+    page.open(f"#/trace/{trace.hex()}").see(".group", "retried")
+    page.see(".group", "attempt")
+    page.see(".group a", target).click()
+    page.see("h1", "POST /checkout")
+    page.driver.back()
+    page.see("h1", "send receipt")
+
+
+def test_going_back_to_the_list_finds_its_filters_and_its_place(page: Page, collector: Running) -> None:
+    root = [span(f"job {index}", new_trace(), kind="consumer") for index in range(60)]
+    send(collector.grpc, "batch", root)
+    page.open("#/traces?service=batch").see("tbody tr", "job")
+    page.until(lambda: len(page.all("tbody tr")) == 60)
+    page.run("scrollTo(0, 700)")
+    page.all("tbody tr")[30].click()
+    page.see(".back").click()
+    page.until(
+        lambda: page.address() == "#/traces?service=batch" and page.run("return scrollY") == 700, "the same place"
+    )
 
 
 def test_a_trace_of_five_thousand_spans_from_the_store_opens(page: Page, collector: Running) -> None:

@@ -55,6 +55,7 @@ export function mount(main) {
 
   function render() {
     body.hidden = false;
+    document.title = `${line(state.tree.rows[0]?.span.name || "Trace", 60)} · pillion`;
     replace(head, headOf(state.trace, state.tree, waterfall.nextError));
     waterfall.update(state.tree);
     minimap.update(state.tree);
