@@ -212,6 +212,9 @@ static PyMethodDef methods[] = {
     {"stats", stats_py, METH_NOARGS, "stats() -> dict: the ledger of this process"},
     {"begin", FAST(span_begin_py), METH_FASTCALL | METH_KEYWORDS,
      "begin(name, kind=1, scope=None, parent=..., start_ns=0)"},
+    {"span", FAST(scope_span_py), METH_FASTCALL | METH_KEYWORDS,
+     "span(name, attributes=None, /, *, _kind=\"internal\", **more)\n\nA span around a `with` block or each call of a "
+     "function; see pillion.api."},
     {"current", span_current_py, METH_NOARGS, "current() -> Span | Remote | None"},
     {"attach", span_attach_py, METH_O, "attach(span | None) -> what was current"},
     {"detach", FAST(span_detach_py), METH_FASTCALL, "detach(span, previous): if span is still current"},
@@ -247,7 +250,7 @@ PyMODINIT_FUNC PyInit__native(void) {
     if (py_module == NULL)
         return NULL;
     if (PyType_Ready(&Remote_Type) < 0 || module_context_init() < 0 || module_span_init(py_module) < 0 ||
-        module_wrap_init(py_module) < 0 || module_wsgi_init() < 0) {
+        module_scope_init(py_module) < 0 || module_wrap_init(py_module) < 0 || module_wsgi_init() < 0) {
         Py_DECREF(py_module);
         return NULL;
     }

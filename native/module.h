@@ -58,6 +58,8 @@ void exception_record(SpanObject *span, PyObject *exception, bool set_status);
 SpanObject *span_object_begin(PyObject *parent, enum span_kind kind, struct span_text name, uint32_t scope_id,
                               uint64_t start_ns);
 void span_object_end(SpanObject *span, uint64_t end_ns);
+void span_object_enter(SpanObject *span);                 // it's current from now on
+void span_object_exit(SpanObject *span, PyObject *error); // what was current is again; Py_None: no error. Ends it
 static inline bool span_object_check(PyObject *object) {
     return object != NULL && Py_IS_TYPE(object, &Span_Type);
 }
@@ -74,6 +76,10 @@ PyObject *span_begin_py(PyObject *module, PyObject *const *args, Py_ssize_t coun
 PyObject *span_current_py(PyObject *module, PyObject *unused);
 PyObject *span_attach_py(PyObject *module, PyObject *span);
 PyObject *span_detach_py(PyObject *module, PyObject *const *args, Py_ssize_t count);
+
+// module_scope.c
+int module_scope_init(PyObject *module);
+PyObject *scope_span_py(PyObject *module, PyObject *const *args, Py_ssize_t count, PyObject *kwnames);
 
 // module_propagate.c
 PyObject *propagate_from_environ(PyObject *environ); // new Remote or NULL, never an exception

@@ -189,15 +189,13 @@ static PyObject *span_end_method(SpanObject *span, PyObject *const *args, Py_ssi
     Py_RETURN_NONE;
 }
 
-static PyObject *span_enter(SpanObject *span, PyObject *unused) {
-    (void)unused;
-    if (span->previous == NULL) {
-        span->previous = context_get();
-        if (span->previous == NULL)
-            span->previous = Py_NewRef(Py_None);
-        context_set((PyObject *)span);
-    }
-    return Py_NewRef(span);
+void span_object_enter(SpanObject *span) {
+    if (span->previous != NULL)
+        return;
+    span->previous = context_get();
+    if (span->previous == NULL)
+        span->previous = Py_NewRef(Py_None);
+    context_set((PyObject *)span);
 }
 
 static void span_leave(SpanObject *span) {
@@ -209,11 +207,21 @@ static void span_leave(SpanObject *span) {
     Py_XDECREF(py_previous);
 }
 
-static PyObject *span_exit(SpanObject *span, PyObject *const *args, Py_ssize_t count) {
+void span_object_exit(SpanObject *span, PyObject *error) {
     span_leave(span);
-    if (count >= 2 && args[1] != Py_None && !span->ended && !PyErr_GivenExceptionMatches(args[1], PyExc_GeneratorExit))
-        exception_record(span, args[1], true);
+    if (error != Py_None && !span->ended && !PyErr_GivenExceptionMatches(error, PyExc_GeneratorExit))
+        exception_record(span, error, true);
     span_object_end(span, 0);
+}
+
+static PyObject *span_enter(SpanObject *span, PyObject *unused) {
+    (void)unused;
+    span_object_enter(span);
+    return Py_NewRef(span);
+}
+
+static PyObject *span_exit(SpanObject *span, PyObject *const *args, Py_ssize_t count) {
+    span_object_exit(span, count >= 2 ? args[1] : Py_None);
     Py_RETURN_NONE;
 }
 

@@ -3,6 +3,7 @@
 
 The same calls work in a process without pillion: then a decorator gives the function back as it was, `with` does
 nothing, and the span is `NOTHING`, which takes everything and keeps nothing. No call here raises because of pillion.
+`span` itself is C (native/module_scope.c); here is what it looks like where there is no native module.
 """
 
 from __future__ import annotations
@@ -11,20 +12,15 @@ try:
     from pillion import _native
 except ImportError:  # no module for this Python, or none wanted
     _native = None  # type: ignore[assignment]
-else:
-    _begin, _current = _native.begin, _native.current
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, Callable, Mapping, TypeVar, overload
 
-    from pillion._native import Span
+    from pillion._native import Scope, Span
 
     F = TypeVar("F", bound=Callable[..., Any])
-
-SCOPE = "pillion.api"
-KINDS = {"internal": 1, "server": 2, "client": 3, "producer": 4, "consumer": 5}
 
 
 class Nothing:
@@ -46,62 +42,54 @@ class Nothing:
 NOTHING = Nothing()
 
 
-class Scope:
-    """What `span()` gives: for `with`, for `async with`, and as a decorator. One object may be used many times."""
+class NoScope:
+    """What `span()` gives without a native module."""
 
-    __slots__ = ("_attributes", "_kind", "_name", "_open")
+    __slots__ = ()
 
-    def __init__(self, name: str, kind: int, attributes: Mapping[str, object]) -> None:
-        self._name = name
-        self._kind = kind
-        self._attributes = attributes
-        self._open: list[Span] = []
+    def __enter__(self) -> Nothing:
+        return NOTHING
 
-    def begin(self) -> Span:
-        """A new span, not current yet."""
-        span = _begin(self._name, self._kind, SCOPE)
-        if self._attributes:
-            span.set_many(self._attributes)
-        return span
+    def __exit__(self, *error: object) -> None:
+        return None
 
-    def __enter__(self) -> Span:
-        if _native is None:
-            return NOTHING  # type: ignore[return-value, unused-ignore]
-        span = _begin(self._name, self._kind, SCOPE)
-        if self._attributes:
-            span.set_many(self._attributes)
-        self._open.append(span)
-        return span.__enter__()
+    async def __aenter__(self) -> Nothing:
+        return NOTHING
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if _native is None:
-            return
-        span = _current()  # threads and tasks may share this object: leave what was entered here
-        try:
-            self._open.remove(span)  # type: ignore[arg-type]
-        except ValueError:  # something else is current: it was left out of order
-            if not self._open:
-                return
-            span = self._open.pop()
-        span.__exit__(kind, error, traceback)  # type: ignore[union-attr]
-
-    async def __aenter__(self) -> Span:
-        return self.__enter__()
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.__exit__(kind, error, traceback)
+    async def __aexit__(self, *error: object) -> None:
+        return None
 
     def __call__(self, function: F) -> F:
-        if _native is None or not (callable(function) or isinstance(function, (classmethod, staticmethod))):
-            return function
-        from pillion import decorate
+        return function
 
-        decorated: F = decorate.decorate(function, self)
-        return decorated
+
+def _no_span(name: Any, attributes: Any = None, /, *, _kind: str = "internal", **more: object) -> Any:
+    return name if callable(name) and not isinstance(name, str) else NoScope()
+
+
+def unusual(name: object) -> Any:
+    """Called by the native `span` for a name that is no str: `@pillion.span` alone decorates a function."""
+    if callable(name):
+        return span(getattr(name, "__qualname__", type(name).__qualname__))(name)
+    return text(name)
+
+
+def text(name: object) -> str:
+    """What is meant to be a name, as text: of any other object too, even of one that fights back."""
+    try:
+        return name if isinstance(name, str) else str(name)
+    except Exception:
+        return type(name).__name__
+
+
+async def _enter(scope: Scope) -> Span:
+    return scope.__enter__()
+
+
+async def _exit(
+    scope: Scope, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+) -> None:
+    scope.__exit__(kind, error, traceback)
 
 
 if TYPE_CHECKING:
@@ -112,32 +100,22 @@ if TYPE_CHECKING:
     def span(
         name: str, attributes: Mapping[str, object] | None = None, /, *, _kind: str = ..., **more: object
     ) -> Scope: ...
+    def span(name: Any, attributes: Any = None, /, *, _kind: str = "internal", **more: object) -> Any:
+        """A span around a `with` block, or around each call of a function.
 
+        with pillion.span("charge", amount=5) as span: ...
+        @pillion.span("charge")  or  @pillion.span, which takes the function's own name
 
-def span(name: Any, attributes: Any = None, /, *, _kind: str = "internal", **more: Any) -> Any:
-    """A span around a `with` block, or around each call of a function.
+        Attributes whose names are no Python names go into a mapping: pillion.span("charge", {"order.id": 7}). `_kind`
+        is internal, server, client, producer or consumer. What is raised inside is recorded and goes on unchanged.
+        """
 
-    with pillion.span("charge", amount=5) as span: ...
-    @pillion.span("charge")  or  @pillion.span, which takes the function's own name
-
-    Attributes whose names are no Python names go into a mapping: pillion.span("charge", {"order.id": 7}). `_kind` is
-    internal, server, client, producer or consumer. What is raised inside is recorded and goes on unchanged.
-    """
-    if name.__class__ is str and not attributes:  # the usual case first: it's on the hot path
-        return Scope(name, KINDS.get(_kind, 1), more)
-    if not isinstance(name, str) and callable(name):
-        return Scope(getattr(name, "__qualname__", type(name).__qualname__), 1, {})(name)
-    if attributes:
-        more = {**attributes, **more}
-    return Scope(text(name), KINDS.get(_kind, 1), more)
-
-
-def text(name: object) -> str:
-    """What is meant to be a name, as text: of any other object too, even of one that fights back."""
-    try:
-        return name if isinstance(name, str) else str(name)
-    except Exception:
-        return type(name).__name__
+elif _native is None:
+    span = _no_span
+else:
+    span = _native.span
+    _native.set_type_attribute(_native.Scope, "__aenter__", _enter)
+    _native.set_type_attribute(_native.Scope, "__aexit__", _exit)
 
 
 def current_span() -> Span:

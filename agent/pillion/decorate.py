@@ -14,17 +14,16 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from pillion._native import Remote, Span
-    from pillion.api import Scope
+    from pillion._native import Remote, Scope, Span
 
 GENERATOR, COROUTINE, ITERABLE_COROUTINE, ASYNC_GENERATOR = 0x20, 0x80, 0x100, 0x200
 
 
 def decorate(function: Any, scope: Scope) -> Any:
-    """The function that stands in for `function`; a class is given back as it is."""
+    """The function that stands in for `function`; a class, and what can't be called, is given back as it is."""
     if isinstance(function, (staticmethod, classmethod)):
         return type(function)(decorate(function.__func__, scope))
-    if isinstance(function, type):
+    if isinstance(function, type) or not callable(function):
         return function
     flags = _flags(function)
     if flags & ASYNC_GENERATOR:
