@@ -13,6 +13,8 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
+import duckdb
+
 from pillion_collector.commit import Job
 from pillion_collector.folder import Folder
 from pillion_collector.readers import Readers
@@ -56,6 +58,9 @@ class Store:
         limits = Limits(retention_age_s, retention_bytes, memory_bytes, threads, reserve_bytes)
         try:
             self._writer = Writer(self._folder, limits, self._waiting, self._readers)
+        except duckdb.Error as error:
+            self._folder.close()
+            raise StoreError("io", f"--data {path} can't be opened: {error}") from error
         except BaseException:
             self._folder.close()
             raise

@@ -217,13 +217,16 @@ class Writer:
     def _turn(self) -> None:
         """Begins a new partition when the current one is old or large enough."""
         current, now = self.partitions.current, time.time_ns()
-        if now - self._begun_ns(current) < self._limits.partition_ns and current.bytes < self._limits.partition_bytes:
-            return
-        if not self._has_rows(current):
-            return
-        self.partitions.begin(now)
-        self._show()
-        self.partitions.seal(current)
+        if now - self._begun_ns(current) >= self._limits.partition_ns or current.bytes >= self._limits.partition_bytes:
+            self._begin_next()
+
+    def _begin_next(self) -> None:
+        current = self.partitions.current
+        if self._has_rows(current):
+            self.partitions.begin(time.time_ns())
+            self.partitions.show()
+            self._readers.next_generation()
+            self.partitions.seal(current)
 
     def _begun_ns(self, partition: Partition) -> int:
         return int(self._connection.execute(f"SELECT created_ns FROM {partition.name}.meta").fetchall()[0][0])
@@ -232,10 +235,6 @@ class Writer:
         count = " + ".join(f"(SELECT count(*) FROM {partition.name}.{table})" for table in schema.TABLES)
         return bool(self._connection.execute(f"SELECT {count}").fetchall()[0][0])
 
-    def _show(self) -> None:
-        self.partitions.show()
-        self._readers.next_generation()
-
     def _tend(self) -> None:
         """Retention, and letting go of what no query reads any more."""
         limits, now = self._limits, time.time_ns()
@@ -243,7 +242,7 @@ class Writer:
         current = self.partitions.current
         try:
             if current.newest_ns < now - age_ns:
-                self._turn()
+                self._begin_next()
             dropped = oldest_over(self.partitions.all, now, age_ns, limits.retention_bytes)
             if dropped:
                 del self.partitions.all[: len(dropped)]

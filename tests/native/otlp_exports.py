@@ -17,6 +17,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
 
 EVERY_TYPE: dict[str, Any] = {
+    "over the limit": 1,
+    "over it too": 2,
     "text": "grüße",
     "empty": "",
     "yes": True,
@@ -37,18 +39,17 @@ def traces() -> ExportTraceServiceRequest:
     memory = InMemorySpanExporter()
     provider = TracerProvider(
         resource=Resource(RESOURCE, schema_url="https://example.org/resource"),
-        span_limits=SpanLimits(max_span_attributes=14, max_events=3, max_links=2, max_event_attributes=2),
+        span_limits=SpanLimits(max_span_attributes=16, max_events=3, max_links=2, max_event_attributes=2),
     )
     provider.add_span_processor(SimpleSpanProcessor(memory))
     first = provider.get_tracer("scope one", "1.2", schema_url="https://example.org/scope", attributes={"own": [1]})
     second = provider.get_tracer("scope two")
-    state = TraceState([("vendor", "x=1"), ("other", "y")])
+    state = TraceState([("vendor", "x1"), ("other", "y")])
     remote = SpanContext(0x1234 << 90, 0x77, is_remote=True, trace_flags=TraceFlags(1), trace_state=state)
     context = trace.set_span_in_context(trace.NonRecordingSpan(remote))
     links = [Link(remote, {"why": "retry", "n": 3}), Link(remote), Link(remote)]
-    with first.start_as_current_span(
-        "server", context, kind=SpanKind.SERVER, attributes=EVERY_TYPE, links=links
-    ) as span:
+    full = {"kind": SpanKind.SERVER, "attributes": EVERY_TYPE, "links": links}
+    with first.start_as_current_span("server", context, **full) as span:
         for number in range(5):
             span.add_event(f"event {number}", {"a": number, "b": "x", "c": 1.5}, timestamp=1_700_000_000_000_000_000)
         span.set_attributes({f"more {number}": number for number in range(5)})

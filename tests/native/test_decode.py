@@ -100,12 +100,8 @@ def test_metrics_of_every_kind_read_back_equal() -> None:
 def test_logs_read_back_equal() -> None:
     request = otlp_exports.logs()
     decoder = decoded("logs", request.SerializeToString())
-    expected = [
-        otlp_rows.log(each)
-        for owner in request.resource_logs
-        for scope in owner.scope_logs
-        for each in scope.log_records
-    ]
+    records = [each for owner in request.resource_logs for scope in owner.scope_logs for each in scope.log_records]
+    expected = [otlp_rows.log(each) for each in records]
     assert len(expected) >= 3
     assert [without_owners(row) for row in rows(decoder.items)] == expected
 
