@@ -2,7 +2,7 @@
 """The files of a store: one DuckDB file a stretch of time, all attached to one connection, shown as one by views.
 
 Only the newest is written. Retention drops whole files, so that the disk is free at once. A file that can't be read is
-put into `aside/` and the rest goes on. Only the writer's thread comes here, but for `names`.
+put into `aside/` and the rest goes on. Only the writer's thread changes anything here.
 """
 
 from __future__ import annotations
@@ -17,13 +17,11 @@ from typing import Final
 
 import duckdb
 
-from pillion_collector import schema
+from pillion_collector import damage, schema
 from pillion_collector.store_types import StoreError
 
 log = logging.getLogger("pillion.store")
 _SUFFIX: Final = ".duckdb"
-# Why a file can't be opened although nothing is wrong with it: say so, touch nothing.
-_NOT_ITS_FAULT: Final = ("permission denied", "no space left", "too many open files", "out of memory")
 
 
 @dataclass
@@ -40,9 +38,14 @@ class Partition:
         return self.path.with_name(self.path.name + ".wal")
 
     @property
+    def bytes_of_log(self) -> int:
+        """What a restart would have to replay."""
+        return _size(self.wal)
+
+    @property
     def bytes(self) -> int:
         """On disk now."""
-        return sum(_size(path) for path in (self.path, self.wal))
+        return _size(self.path) + self.bytes_of_log
 
 
 def _size(path: Path) -> int:
@@ -109,12 +112,9 @@ class Partitions:
         for statement in schema.views([partition.name for partition in self.all]):
             self._connection.execute(statement)
 
-    def seal(self, partition: Partition) -> None:
-        """Moves everything into the file itself. May fail when somebody reads just then: the log file is as good."""
-        try:
-            self._connection.execute(f"CHECKPOINT {partition.name}")
-        except duckdb.Error as error:
-            log.debug("checkpoint of %s: %s", partition.path.name, error)
+    def checkpoint(self, partition: Partition) -> None:
+        """Moves what is in the log into the file itself. An error loses nothing, but may make it unusable."""
+        self._connection.execute(f"CHECKPOINT {partition.name}")
 
     def detach(self, partition: Partition) -> None:
         """Lets go of the file. Nobody may be reading it."""
@@ -132,7 +132,6 @@ class Partitions:
         for path in (partition.path, partition.wal):
             if path.exists():
                 os.replace(path, aside / path.name)
-        self.aside.append(partition.path.name)
         log.error("%s can't be read and was moved to %s; everything else is kept. %s", partition.path.name, aside, why)
 
     def _attach(self, partition: Partition) -> None:
@@ -145,8 +144,9 @@ class Partitions:
             self._attach(partition)
         except duckdb.Error as error:
             why = str(error).splitlines()[0]
-            _blame_others(partition.path, why)
+            _blame_others(partition.path, error, why)
             self.set_aside(partition, why)
+            self.aside.append(partition.path.name)
             return False
         return self._complete(partition)
 
@@ -182,14 +182,14 @@ def newer(path: Path, version: int) -> StoreError:
     )
 
 
-def _blame_others(path: Path, why: str) -> None:
-    """Raises when the file can't be opened for a reason that is not damage."""
+def _blame_others(path: Path, error: duckdb.Error, why: str) -> None:
+    """Raises unless the file itself is damaged: whatever else it is, touch nothing and say so."""
     text = why.lower()
     if "newer version of duckdb" in text or "storage version" in text:
         raise StoreError("newer", f"{path} was written by a newer DuckDB: upgrade duckdb, or use another --data. {why}")
     if "could not set lock" in text:
         raise StoreError("locked", f"{path} is open in another program: end it, or name another folder with --data")
-    if any(sign in text for sign in _NOT_ITS_FAULT):
+    if not damage.is_damage(error):
         raise StoreError("io", f"{path} can't be opened: {why}")
 
 

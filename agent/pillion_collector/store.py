@@ -7,6 +7,7 @@ One writer thread owns every change (writer.py); queries run on the caller's thr
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
@@ -15,12 +16,14 @@ from typing import Any
 
 import duckdb
 
+from pillion_collector import damage
 from pillion_collector.commit import Job
 from pillion_collector.folder import Folder
 from pillion_collector.readers import Readers
 from pillion_collector.store_types import BadInput, Kind, Outcome, PointRow, ResourceRow, StoreBusy, StoreError
+from pillion_collector.upkeep import Limits
 from pillion_collector.waiting import Waiting
-from pillion_collector.writer import Limits, Writer
+from pillion_collector.writer import Writer
 
 __all__ = [
     "BadInput",
@@ -52,6 +55,7 @@ class Store:
         linger_s: float = 0.02,
     ) -> None:
         self._busy: Counter[str] = Counter()
+        self._inspecting = threading.Lock()
         self._folder = Folder(Path(path).absolute())
         self._waiting = Waiting(queue_bytes, linger_s)
         self._readers = Readers(self._waiting.wake)
@@ -86,7 +90,23 @@ class Store:
         return job.future
 
     def query(self, sql: str, params: Sequence[Any] | dict[str, Any] = ()) -> list[tuple[Any, ...]]:
-        """Runs SQL over the views spans, points, logs, resources, scopes. Any thread; sees every resolved append."""
+        """Runs SQL over the views spans, points, logs, resources, scopes. Any thread; sees every resolved append.
+
+        Where it meets a damaged partition, that one is put aside and the query runs again without it.
+        """
+        try:
+            return self._ask(sql, params)
+        except duckdb.Error as error:
+            if not damage.is_damage(error):
+                raise
+        with self._inspecting:
+            with self._readers.cursor() as cursor:
+                damaged = damage.find(cursor, self._writer.partition_names())
+            if damaged:
+                self._writer.put_aside(damaged)
+        return self._ask(sql, params)
+
+    def _ask(self, sql: str, params: Sequence[Any] | dict[str, Any]) -> list[tuple[Any, ...]]:
         with self._readers.cursor() as cursor:
             return cursor.execute(sql, params).fetchall()
 
@@ -105,7 +125,7 @@ class Store:
             "commits": counts.commits,
             "dropped_partitions": counts.dropped_partitions,
             "dropped_bytes": counts.dropped_bytes,
-            "aside": list(self._writer.aside),
+            "aside": list(counts.aside),
             "trouble": self._writer.trouble,
         }
 

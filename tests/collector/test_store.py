@@ -7,12 +7,12 @@ import json
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
 import pytest
-
 from pillion_collector.store import BadInput, Outcome, PointRow, ResourceRow, Store, StoreBusy, StoreError
+
 from tests.collector.store_bodies import spans
 from tests.native import otlp_exports, otlp_rows
 
@@ -112,8 +112,8 @@ def test_the_collectors_own_points_come_with_their_resources(store: Store) -> No
         ("cron", "i-1", 99, "99")
     ]
     assert store.query(
-        "SELECT DISTINCT name, unit, kind, value_double, value_int, attributes['cpu.mode'], monotonic, temporality, start_ns"
-        " FROM points ORDER BY name"
+        "SELECT DISTINCT name, unit, kind, value_double, value_int, attributes['cpu.mode'], monotonic, temporality,"
+        " start_ns FROM points ORDER BY name"
     ) == [
         ("process.cpu.time", "s", 2, 1.5, None, '"user"', True, 2, 500),
         ("process.thread.count", "{thread}", 1, None, 4, None, False, 0, 0),
@@ -144,10 +144,9 @@ def test_many_threads_append_and_query_at_the_same_time(store: Store) -> None:
 def test_a_full_queue_says_busy_and_loses_nothing(tmp_path: Path) -> None:
     body = spans(200, text_bytes=200)
     store = Store(tmp_path / "data", queue_bytes=3 * len(body), linger_s=30)
-    futures = []
+    futures: list[Future[Outcome]] = []
     with pytest.raises(StoreBusy, match="limit"):
-        for _ in range(100):
-            futures.append(store.append("traces", body))
+        futures.extend(store.append("traces", body) for _ in range(100))
     assert store.stats()["refused"] == {"busy": 1}
     store.close()  # ends the lingering, commits what waits
     assert sum(each.result(0).accepted for each in futures) == 200 * len(futures)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pillion_collector.store import Store
+
 from tests.collector.store_bodies import spans
 
 WAIT_S = 60
