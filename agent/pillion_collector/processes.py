@@ -26,7 +26,7 @@ import psutil
 
 from pillion_collector.processes_find import Found, find_files, find_resources, forget_file
 from pillion_collector.processes_read import METRICS, SUM, Sample, Stat, cores, look, read_stat, started_ns
-from pillion_collector.processes_ring import Ledger, find_rings
+from pillion_collector.processes_ring import Ledger, Rings
 from pillion_collector.store import PointRow, ResourceRow, StoreError
 
 INTERVAL_S = 5.0
@@ -75,6 +75,7 @@ class Processes:
         self._poll.register(self._wake, select.POLLIN)
         self._by_fd: dict[int, Process] = {}
         self.troubles: Counter[str] = Counter()  # what could not be read or stored, by reason
+        self._rings = Rings(run_dir, self.troubles)
 
     def start(self) -> None:
         self._thread.start()
@@ -86,6 +87,7 @@ class Processes:
         for fd in (*self._by_fd, self._wake, self._waker):
             os.close(fd)
         self._by_fd.clear()
+        self._rings.close()
 
     def known(self) -> list[Process]:
         """Alive first, then the ended ones, newest first."""
@@ -136,7 +138,7 @@ class Processes:
 
     def read_rings(self) -> list[Found]:
         """Brings the ledgers of known processes up to date (any thread); returns whose rings there are."""
-        found = find_rings(self._run_dir, self.troubles)
+        found = self._rings.look()
         for one, ledger in found.values():
             if (known := self.get(one.id)) is not None:
                 known.ledger = ledger
@@ -185,6 +187,7 @@ class Processes:
         process.exit = _exit(stat.exit_status if mine and stat is not None else None)
         process.ended_ns = now_ns
         process.alive = False
+        process.ledger = self._rings.last_word(process.found.id) or process.ledger
         if process.pidfd >= 0:
             self._poll.unregister(process.pidfd)
             self._by_fd.pop(process.pidfd)

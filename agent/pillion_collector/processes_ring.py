@@ -7,7 +7,10 @@ read is counted and left alone. A process that became another program (exec) has
 
 from __future__ import annotations
 
+import contextlib
 import os
+import tempfile
+import threading
 import uuid
 from collections import Counter
 from collections.abc import Iterator
@@ -18,6 +21,7 @@ from pillion_collector import rings
 from pillion_collector.processes_find import FILES, RING_NAME, Found
 
 _LOST = "dropped_"
+HEAD_BYTES = 256 << 10  # more than everything in a ring before its spans
 
 
 @dataclass
@@ -42,27 +46,88 @@ class Ledger:
                 self.lost[name.removeprefix(_LOST)] += number
 
 
-def find_rings(run_dir: Path, troubles: Counter[str]) -> dict[str, tuple[Found, Ledger]]:
-    """By process."""
-    found: dict[str, tuple[Found, Ledger]] = {}
-    try:
-        entries = list(os.scandir(run_dir / "rings"))[:FILES]
-    except OSError:
-        return found
-    for entry in entries:
-        match = RING_NAME.fullmatch(entry.name)
-        if match is None:
-            continue
+class Rings:
+    """The rings of one run directory. Thread-safe.
+
+    Each is held open from the first look on: a process that ends in order removes its ring, and its last numbers are
+    read from what is held.
+    """
+
+    def __init__(self, run_dir: Path, troubles: Counter[str]) -> None:
+        self._folder = run_dir / "rings"
+        self._troubles = troubles
+        self._held: dict[str, tuple[str, int]] = {}  # path -> process, descriptor
+        self._lock = threading.Lock()
+
+    def look(self) -> dict[str, tuple[Found, Ledger]]:
+        """What all rings tell now, by process."""
+        found: dict[str, tuple[Found, Ledger]] = {}
         try:
-            ring = rings.peek(entry.path)
-        except rings.RingError:
-            troubles["bad_ring"] += 1
-            continue
-        told = strings(ring.resource)
-        one = Found(int(match[1]), int(match[2]), told.get("service.name"), _instance(ring, told),
-                    told.get("process.executable.name", ""), told.get("process.runtime.version"))  # fmt: skip
-        found.setdefault(one.id, (one, Ledger()))[1].add(ring)
-    return found
+            entries = list(os.scandir(self._folder))[:FILES]
+        except OSError:
+            return found
+        for entry in entries:
+            match = RING_NAME.fullmatch(entry.name)
+            if match is None:
+                continue
+            try:
+                ring = rings.peek(entry.path)
+            except rings.RingError:
+                self._troubles["bad_ring"] += 1
+                continue
+            one = _found(int(match[1]), int(match[2]), ring)
+            self._hold(entry.path, one.id)
+            found.setdefault(one.id, (one, Ledger()))[1].add(ring)
+        return found
+
+    def last_word(self, process_id: str) -> Ledger | None:
+        """The ledger at the end of a process, and its rings are let go. None: none was held."""
+        with self._lock:
+            paths = [path for path, (owner, _) in self._held.items() if owner == process_id]
+            descriptors = [self._held.pop(path)[1] for path in paths]
+        ledger = Ledger()
+        for descriptor in descriptors:
+            try:
+                ledger.add(self._copy(descriptor))
+            except (OSError, rings.RingError):
+                self._troubles["bad_ring"] += 1
+            finally:
+                os.close(descriptor)
+        return ledger if descriptors else None
+
+    def close(self) -> None:
+        with self._lock:
+            for _, descriptor in self._held.values():
+                os.close(descriptor)
+            self._held.clear()
+
+    def _hold(self, path: str, owner: str) -> None:
+        with self._lock:
+            if path not in self._held:
+                with contextlib.suppress(OSError):
+                    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+                    self._held[path] = (owner, os.open(path, flags))
+
+    def _copy(self, descriptor: int) -> rings.Ring:
+        """Reads a ring that has no name any more, by way of a file that has one for a moment."""
+        with tempfile.NamedTemporaryFile(dir=self._folder.parent, prefix=".ring-") as file:
+            file.write(os.pread(descriptor, HEAD_BYTES, 0))
+            file.flush()
+            return rings.peek(file.name)
+
+
+def _found(pid: int, start_ticks: int, ring: rings.Ring) -> Found:
+    """Whoever has a ring is instrumented; workers that were forked have nothing else to say so."""
+    told = strings(ring.resource)
+    return Found(
+        pid,
+        start_ticks,
+        service=told.get("service.name"),
+        instance=_instance(ring, told),
+        command=told.get("process.executable.name", ""),
+        python=told.get("process.runtime.version"),
+        decision="injected",
+    )
 
 
 def _instance(ring: rings.Ring, told: dict[str, str]) -> str | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import resource
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pillion_collector import VERSION, query_services
 from pillion_collector.processes import Process
@@ -27,7 +27,9 @@ _WORDS = {"s": "_seconds", "By": "_bytes", "1": "_ratio"}
 
 def families(collector: Collector) -> list[Family]:
     """Everything, in a stable order."""
-    return [*_receiver(collector), *_own(collector), *_services(collector), *_processes(collector.processes.known())]
+    collector.processes.read_rings()
+    known = collector.processes.known()
+    return [*_receiver(collector), *_own(collector), *_services(collector), *_ledgers(known), *_processes(known)]
 
 
 def _receiver(collector: Collector) -> list[Family]:
@@ -73,22 +75,41 @@ def _own(collector: Collector) -> list[Family]:
     ]
 
 
-def _store(stats: dict[str, object]) -> list[Family]:
-    """Every number the store counts, flat or by name."""
-    found = []
-    for name, value in stats.items():
-        gauge = name in ("bytes", "partitions", "queue", "queue_bytes", "queue_items")
-        family = Family(
-            f"pillion_store_{name}" + ("" if gauge else "_total"), "gauge" if gauge else "counter", f"Store: {name}."
-        )
-        if isinstance(value, dict):
-            for key, number in value.items():
-                if isinstance(number, (int, float)):
-                    family.add(number, name=str(key))
-        elif isinstance(value, (int, float)):
-            family.add(value)
-        found.append(family)
-    return found
+def _store(stats: dict[str, Any]) -> list[Family]:
+    """How the store is, and what it has done."""
+    found = [
+        Family("pillion_store_bytes", "gauge", "Size of the store on disk.").add(stats.get("bytes")),
+        Family("pillion_store_partitions", "gauge", "Files of the store.").add(stats.get("partitions")),
+        Family("pillion_store_commits_total", "counter", "Commits to disk.").add(stats.get("commits")),
+        Family("pillion_store_dropped_partitions_total", "counter", "Files that retention removed.").add(
+            stats.get("dropped_partitions")
+        ),
+        Family("pillion_store_dropped_bytes_total", "counter", "Bytes that retention removed.").add(
+            stats.get("dropped_bytes")
+        ),
+    ]
+    for name, value in stats.get("queue", {}).items():
+        found.append(Family(f"pillion_store_queue_{name}", "gauge", f"{name} that wait to be committed.").add(value))
+    trouble = Family("pillion_store_trouble", "gauge", "1 while the store cannot take data, as /healthz explains.")
+    return [*found, trouble.add(1 if stats.get("trouble") else 0)]
+
+
+def _ledgers(known: list[Process]) -> list[Family]:
+    """What the processes themselves count: every loss has a reason."""
+    recorded = Family("pillion_agent_spans_recorded_total", "counter", "Spans that a process recorded.")
+    sent = Family("pillion_agent_spans_sent_total", "counter", "Spans of a process that were acknowledged.")
+    lost = Family("pillion_agent_spans_dropped_total", "counter", "Spans of a process that were lost, by reason.")
+    waiting = Family("pillion_agent_spans_waiting", "gauge", "Spans that lie in the ring of a process.")
+    for process in known:
+        if process.ledger is None:
+            continue
+        same = _labels(process)
+        recorded.add(process.ledger.recorded, **same)
+        sent.add(process.ledger.sent, **same)
+        waiting.add(process.ledger.waiting, **same)
+        for reason, number in sorted(process.ledger.lost.items()):
+            lost.add(number, **same, reason=reason)
+    return [recorded, sent, lost, waiting]
 
 
 def _services(collector: Collector) -> list[Family]:
@@ -113,16 +134,17 @@ def _processes(known: list[Process]) -> list[Family]:
     for process in known:
         if not process.alive or process.sample is None:
             continue
-        same = {
-            "service_name": process.found.service,
-            "service_instance_id": process.found.instance,
-            "pid": str(process.found.pid),
-        }
+        same = _labels(process)
         for (name, which), value in process.sample.values.items():
             attribute = METRICS[name].attribute
             labels = {**same, **({attribute.replace(".", "_"): which} if attribute else {})}
             found[name].add(value, **labels)
     return list(found.values())
+
+
+def _labels(process: Process) -> dict[str, str | None]:
+    found = process.found
+    return {"service_name": found.service, "service_instance_id": found.instance, "pid": str(found.pid)}
 
 
 def prometheus_name(name: str, metric: Metric) -> str:

@@ -47,11 +47,12 @@ def _collector(collector: Collector) -> dict[str, Any]:
     return {
         "version": VERSION,
         "uptime_s": round((time.time_ns() - collector.started_ns) / 1e9, 3),
-        "received": {**receiver.accepted, "bytes": receiver.bytes},
+        "received": {**dict.fromkeys(("traces", "metrics", "logs"), 0), **receiver.accepted, "bytes": receiver.bytes},
         "stored": store.get("stored", {}),
         "refused": {f"{kind}:{reason}": number for (kind, reason), number in receiver.refused.items()},
         "queue": store.get("queue", {}),
         "store_bytes": store.get("bytes", 0),
+        "trouble": store.get("trouble"),
     }
 
 

@@ -13,6 +13,7 @@ import errno
 import fcntl
 import logging
 import os
+import resource
 import signal
 import socket
 import stat
@@ -42,6 +43,7 @@ def run(settings: Settings, run_dir: Path, as_json: bool) -> int:
     for noisy in ("grpc", "uvicorn", "asyncio"):  # what goes wrong with a peer is counted, not printed
         logging.getLogger(noisy).addHandler(logging.NullHandler())
         logging.getLogger(noisy).propagate = False
+    _allow_descriptors()
     _make_run_directory(run_dir)
     with contextlib.ExitStack() as stack:
         _make_directory("data", settings.data)
@@ -132,6 +134,13 @@ def _open(settings: Settings) -> Store:
         raise wrong(
             "data", settings.data, str(error), "or name another folder", _STORE_SETTING.get(error.kind, 1)
         ) from error
+
+
+def _allow_descriptors() -> None:
+    """As many as we may have: each connection, and each watched process (two), takes some."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _make_run_directory(path: Path) -> None:

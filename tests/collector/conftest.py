@@ -70,12 +70,13 @@ def spawn(arguments: list[str], environ: dict[str, str], stdout: int = subproces
 
 @contextlib.contextmanager
 def running() -> Iterator[Start]:
-    """Starts collectors, in a folder with a path short enough for a unix socket; ends what still runs."""
+    """Starts collectors, with a run directory on tmpfs, as rings need it, and a short path; ends what still runs."""
     folder = Path(tempfile.mkdtemp(prefix="pln-"))
+    shared = Path(tempfile.mkdtemp(prefix="pln-", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None))
     started: list[subprocess.Popen[bytes]] = []
 
     def begin(*arguments: str, data: Path | None = None, run_dir: Path | None = None) -> Running:
-        data, run_dir = data or folder / "data", run_dir or folder / "run"
+        data, run_dir = data or folder / "data", run_dir or shared / "run"
         fixed = ["up", "--json", "--data", str(data), "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0"]
         process = spawn([*fixed, *arguments], {"PILLION_RUN_DIR": str(run_dir)})
         started.append(process)
@@ -94,7 +95,8 @@ def running() -> Iterator[Start]:
         if process.poll() is None:
             process.kill()
             process.communicate()
-    shutil.rmtree(folder, ignore_errors=True)
+    for used in (folder, shared):
+        shutil.rmtree(used, ignore_errors=True)
 
 
 @pytest.fixture
