@@ -22,7 +22,7 @@ from pillion_collector.readers import Readers
 from pillion_collector.store_types import StoreError
 
 log = logging.getLogger("pillion.store")
-_LOG_BYTES: Final = 16 << 20  # a restart replays as much
+_LOG_BYTES: Final = 32 << 20  # most rows are compressed once then, not twice; a restart replays as much
 
 
 @dataclass(frozen=True)
