@@ -86,17 +86,23 @@ def running() -> Iterator[Start]:
         ready = orjson.loads(line)
         return Running(process, ready["ui"], ready["grpc"], Path(ready["socket"]), data, run_dir)
 
-    yield begin
-    for process in started:
-        if process.poll() is None:
-            process.terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.communicate(timeout=10)
-        if process.poll() is None:
-            process.kill()
-            process.communicate()
-    for used in (folder, shared):
-        shutil.rmtree(used, ignore_errors=True)
+    try:
+        yield begin
+    finally:
+        for process in started:
+            _end(process)
+        for used in (folder, shared):
+            shutil.rmtree(used, ignore_errors=True)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.communicate(timeout=10)
+    if process.poll() is None:
+        process.kill()
+        process.communicate()
 
 
 @pytest.fixture
