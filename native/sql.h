@@ -24,7 +24,7 @@ struct sql_description {
     bool cut;                        // `text` is not the whole query
     char summary[SQL_SUMMARY_BYTES]; // "SELECT orders customers", case and quotes as in the query; not 0-terminated
     char operation[SQL_NAME_BYTES];  // db.operation.name, "CREATE TABLE"; not 0-terminated
-    char collection[SQL_NAME_BYTES]; // db.collection.name, without quotes; not 0-terminated
+    char collection[SQL_NAME_BYTES]; // db.collection.name, as in the summary; not 0-terminated
     char text[SQL_TEXT_BYTES];       // db.query.text; not 0-terminated
 };
 
