@@ -217,6 +217,8 @@ class Engine:
             execute(module)
             self.imported(name)
 
+        # importlib leaves its own frames out of the traceback of a failing import: with this name ours goes with them.
+        exec_module.__code__ = exec_module.__code__.replace(co_filename="<frozen importlib._bootstrap>")
         try:
             loader.exec_module = exec_module  # type: ignore[union-attr, method-assign]
         except Exception as error:
