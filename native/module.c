@@ -131,11 +131,10 @@ static PyObject *start_py(PyObject *module, PyObject *args, PyObject *kwargs) {
     if ((options.resource = resource_of(resource)) == NULL)
         return NULL;
     enum status status = core_start(&options);
-    if (status != STATUS_OK) {
-        start_failed(status, options.target);
-        return NULL;
-    }
-    Py_RETURN_NONE;
+    if (status == STATUS_OK)
+        Py_RETURN_NONE;
+    start_failed(status, options.target);
+    return NULL;
 }
 
 static PyObject *stop_py(PyObject *module, PyObject *args) {

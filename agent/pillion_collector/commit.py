@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import builtins
 import contextlib
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
@@ -22,7 +23,7 @@ class Job:
 
     bytes: int  # what it takes in the queue
     kind: Kind = "metrics"
-    body: bytes | None = None
+    body: builtins.bytes | None = None
     points: Sequence[PointRow] = ()
     resources: Sequence[ResourceRow] = ()
     future: Future[Outcome] = field(default_factory=Future)

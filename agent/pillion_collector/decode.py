@@ -77,7 +77,7 @@ _capsule_pointer.argtypes = (ctypes.c_void_p, ctypes.c_char_p)
 _capsule_pointer.restype = ctypes.c_void_p
 
 
-@ctypes.PYFUNCTYPE(None, ctypes.c_void_p)
+@ctypes.PYFUNCTYPE(None, ctypes.c_void_p)  # type: ignore[untyped-decorator]
 def _end_capsule(capsule: int) -> None:
     """Releases a stream that nobody took over (whoever does sets its release to NULL)."""
     stream = _streams.pop(_capsule_pointer(capsule, _CAPSULE), None)

@@ -81,6 +81,6 @@ class Readers:
                 for cursor in self._busy.values():
                     cursor.interrupt()
                 self._changed.wait_for(lambda: not self._busy, timeout_s)
-        for cursor in (*idle, connection):
-            if cursor is not None:
-                cursor.close()
+        for open_one in (*idle, connection):
+            if open_one is not None:
+                open_one.close()

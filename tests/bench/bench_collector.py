@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the collector takes: spans a second and core, decoded; decoded and committed; and through gRPC with all the rest.
+"""What the collector takes, spans a second and core: decoded; decoded and committed; through gRPC with all the rest.
 
 A typical span: six attributes, 250 bytes on the wire, 512 to a request, every id random. CPU is the whole process's.
 python -m tests.bench.bench_collector [--quick]
@@ -20,7 +20,6 @@ from typing import Any
 import grpc
 import psutil
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-
 from pillion_collector.decode import Decoder
 from pillion_collector.store import Store
 
@@ -112,7 +111,7 @@ def through_grpc(bodies: list[bytes], requests: int, folder: Path) -> dict[str, 
 
 def _send(target: str, bodies: list[bytes], requests: int) -> None:
     with grpc.insecure_channel(target) as channel:
-        export = channel.unary_unary(EXPORT)
+        export: Any = channel.unary_unary(EXPORT)
         waiting: deque[Any] = deque()
         for number in range(requests):
             waiting.append(export.future(bodies[number % len(bodies)], timeout=60))
