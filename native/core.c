@@ -21,6 +21,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define QUIET_NS 500000000u // a ring that grew and has been empty for so long gives its memory back
+
 uint32_t core_generation;
 
 enum batch_kind { BATCH_SPANS, BATCH_METRICS };
@@ -43,7 +45,8 @@ static struct {
     enum batch_kind batch;
     _Atomic uint64_t metrics_due_ns; // monotonic
     _Atomic uint64_t sent_points;
-    _Atomic bool hurried; // the sender has been told that the ring fills up
+    uint64_t quiet_since_ns; // the sender's thread: since when the ring has been empty, 0: it isn't
+    _Atomic bool hurried;    // the sender has been told that the ring fills up
 } core;
 
 static void set_text(struct span *span, const char *key, const char *text) {
@@ -96,8 +99,11 @@ static bool next_spans(struct sender_batch *out) {
         ring_count(core.ring, RING_DROPPED_BAD, result.skipped);
     if (result.bytes == 0) {
         ring_release(core.ring, &core.cursor);
+        if (core.quiet_since_ns == 0)
+            core.quiet_since_ns = clock_mono_ns();
         return false;
     }
+    core.quiet_since_ns = 0;
     *out = (struct sender_batch){OTLP_TRACES_PATH, core.body, result.bytes, result.spans};
     core.batch = BATCH_SPANS;
     return true;
@@ -122,6 +128,8 @@ static bool next_metrics(struct sender_batch *out) {
 static void source_tick(void *self) {
     (void)self;
     core.hurried = false;
+    if (core.ring != NULL && core.quiet_since_ns != 0 && clock_mono_ns() - core.quiet_since_ns > QUIET_NS)
+        ring_shrink(core.ring);
     if (core.ring != NULL && ring_wants_growth(core.ring) && ring_grow(core.ring) != STATUS_OK)
         errno = 0; // no room on the tmpfs: what doesn't fit is dropped and counted by the ring
 }
@@ -232,6 +240,7 @@ static void after_fork_in_child(void) {
     metrics_reset(clock_real_ns());
     core.metrics_due_ns = clock_mono_ns() + core.options.metrics_interval_ns;
     core.sent_points = 0;
+    core.quiet_since_ns = 0;
 }
 
 static char *copy_text(const char *text) {
