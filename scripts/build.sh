@@ -33,7 +33,8 @@ log=build/$kind.log
             -DPython_EXECUTABLE="$bin/python" $options; } &&
         "$bin/ninja" -C "build/$kind" "$@"
 } >"$log" 2>&1 || {
-    grep -E 'error|Error|FAILED' -A 6 "$log" | head -n 60 >&2 || tail -n 30 "$log" >&2
+    # The compiler's complaints without its command lines, or else the end of the log.
+    grep -E 'error:|CMake Error' -A 6 "$log" | grep -v ' -c ' | head -n 60 >&2 || tail -n 30 "$log" >&2
     echo "the build failed; the whole log: $log" >&2
     exit 1
 }
