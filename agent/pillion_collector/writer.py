@@ -41,6 +41,7 @@ class Writer:
         self._damaged: list[tuple[dict[str, str], threading.Event]] = []
         self.counts = Counts()
         self.trouble: str | None = None
+        self._wanted = 0  # bytes that the disk had no room for when it was called full
         _keep_memory()
         self._open()
         self._thread = threading.Thread(target=self._run, name="pillion-store", daemon=True)
@@ -120,8 +121,10 @@ class Writer:
             self._connection.close()
 
     def _group(self, jobs: Sequence[Job], again: bool = True) -> None:
-        full = self._upkeep.full(sum(job.bytes for job in jobs))
+        wanted = sum(job.bytes for job in jobs)
+        full = self._upkeep.full(wanted)
         if full:
+            self._wanted = wanted
             self._fail(jobs, full)
             return
         try:
@@ -190,8 +193,8 @@ class Writer:
             if not self._upkeep.usable():
                 self._open_again()
             return
-        if self.trouble and not self._upkeep.full(0) and self._upkeep.usable():
-            self.trouble = None
+        if self.trouble and not self._upkeep.full(self._wanted) and self._upkeep.usable():
+            self.trouble, self._wanted = None, 0
 
 
 def _first_line(error: BaseException) -> str:
