@@ -2,7 +2,7 @@
 """Collectors that take everything and keep nothing, so that no peer is slowed by retries: OTLP/gRPC and ddtrace's HTTP.
 
 Runs as a process of its own (`python -m tests.bench.sinks`): its CPU is nobody's. Prints the two addresses as JSON when
-it listens, and counts spans only when asked, on GET /seen of the HTTP side.
+it listens, and tells on GET /seen of the HTTP side who has sent spans: a silent agent would be a cheap one.
 """
 
 from __future__ import annotations
@@ -15,16 +15,17 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import grpc
 
-seen = {"otlp_requests": 0, "otlp_bytes": 0, "agent_requests": 0, "agent_traces": 0}
+seen = {"pillion": 0, "otel": 0, "ddtrace": 0}  # requests with spans, by who sent them
 
 
 class Otlp(grpc.GenericRpcHandler):
     """Answers every unary call with an empty message, which is OTLP's full success."""
 
     def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[bytes, bytes]:
-        def take(request: bytes, _context: grpc.ServicerContext) -> bytes:
-            seen["otlp_requests"] += 1
-            seen["otlp_bytes"] += len(request)
+        def take(_request: bytes, context: grpc.ServicerContext) -> bytes:
+            agents = [str(value) for key, value in context.invocation_metadata() or () if key == "user-agent"]
+            if details.method.endswith("TraceService/Export"):
+                seen["pillion" if any("pillion" in agent for agent in agents) else "otel"] += 1
             return b""
 
         return grpc.unary_unary_rpc_method_handler(take)
@@ -57,8 +58,7 @@ class Agent(BaseHTTPRequestHandler):
             self.rfile.readline()
         else:
             self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        seen["agent_requests"] += 1
-        seen["agent_traces"] += int(self.headers.get("X-Datadog-Trace-Count", 0))
+        seen["ddtrace"] += int(self.headers.get("X-Datadog-Trace-Count", 0)) > 0
         self._answer({"rate_by_service": {}})
 
     do_POST = do_PUT

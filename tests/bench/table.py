@@ -19,7 +19,13 @@ def number(value: float | None, unit: str) -> str:
 
 
 def row(what: str, values: dict[str, float], unit: str, goal: str, plus: bool = False) -> str:
-    cells = [("+ " if plus and name in values else "") + number(values.get(name), unit) for name in COLUMNS]
+    def cell(name: str) -> str:
+        value = values.get(name)
+        if value is None or not plus:
+            return number(value, unit)
+        return f"{'+' if value >= 0 else '-'} {number(abs(value), unit)}"
+
+    cells = [cell(name) for name in COLUMNS]
     return f"| {what} | {' | '.join(cells)} | {goal} |"
 
 
@@ -78,7 +84,8 @@ def table(result: dict[str, Any]) -> str:
         rows += server_rows(result["app_a"])
     if payload := result.get("payload"):
         rows.append(row("payload on disk", pick(payload, "mb"), "MB", "≤ 3 MB"))
-        rows.append(row("distributions", pick(payload, "distributions"), "", "0"))
+        counts = " | ".join(f"{payload[name]['distributions']:.0f}" for name in COLUMNS)
+        rows.append(f"| distributions | {counts} | 0 |")
     if rate := result.get("collector"):
         rows.append(
             f"| collector, received → committed | {rate['spans_per_s_per_core']:,.0f} spans/s/core | – | – "
