@@ -67,7 +67,7 @@ class Bench:
         return {figure: processes.added(samples, figure) for figure in ("pass_ms", "command_ms", "import_ms")}
 
     def app_a(self) -> Any:
-        rounds, requests = (2, 200) if self.quick else (12, 500)
+        rounds, requests = (4, 100) if self.quick else (80, 75)
         found = servers.measure(list(self.variants.values()), "app_a", rounds, requests)
         with urllib.request.urlopen(self.addresses["agent"] + "/seen", timeout=10) as answer:
             silent = [name for name, count in json.load(answer).items() if not count]
@@ -76,7 +76,7 @@ class Bench:
         return found
 
     def app_c(self) -> Any:
-        rounds, requests = (2, 100) if self.quick else (10, 300)
+        rounds, requests = (4, 50) if self.quick else (60, 50)
         return servers.measure(self.full, "app_c", rounds, requests, NEIGHBOUR_URL=self.addresses["agent"] + "/seen")
 
     def payload(self) -> Any:

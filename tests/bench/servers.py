@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Figures of a serving process: gunicorn with one worker for each variant, all up at once, loaded in turn.
 
-CPU is the worker's own rusage, read over HTTP before each round; what an exporter does between the rounds is counted to
+Rounds are short and many, so that all variants meet the same moods of the machine. CPU is the worker's own rusage, read
+over HTTP before each round; what an exporter does between the rounds is counted to
 the requests that caused it. Also memory and threads, at rest and after the load.
 """
 
@@ -11,6 +12,7 @@ import contextlib
 import http.client
 import itertools
 import json
+import math
 import socket
 import subprocess
 import time
@@ -107,6 +109,12 @@ def running(variants: list[Variant], app: str, **variables: str) -> Iterator[lis
             server.stop()
 
 
+def error_of_median(samples: list[float]) -> float:
+    """Standard error of the median, from the samples' median deviation (for samples that scatter normally)."""
+    middle = median(samples)
+    return 1.2533 * 1.4826 * median(abs(each - middle) for each in samples) / math.sqrt(len(samples))
+
+
 def measure(variants: list[Variant], app: str, rounds: int, requests: int, **variables: str) -> dict[str, Any]:
     """CPU µs a request for each variant, what it adds to the bare app in the same round, memory and threads."""
     with running(variants, app, **variables) as servers:
@@ -125,12 +133,13 @@ def measure(variants: list[Variant], app: str, rounds: int, requests: int, **var
             readings[server.variant.name].append(server.cpu_us())
         after = {server.variant.name: server.status() for server in servers}
     costs = {name: [(b - a) / requests for a, b in itertools.pairwise(row)] for name, row in readings.items()}
-    bare = costs["bare"]
+    added = {
+        name: [a - b for a, b in zip(row, costs["bare"], strict=True)] for name, row in costs.items() if name != "bare"
+    }
     return {
         "request_us": {name: median(row) for name, row in costs.items()},
-        "added_us": {
-            name: median(a - b for a, b in zip(row, bare, strict=True)) for name, row in costs.items() if name != "bare"
-        },
+        "added_us": {name: median(row) for name, row in added.items()},
+        "error_us": {name: error_of_median(row) for name, row in added.items()},
         "rest": rest,
         "after": after,
         "samples_us": costs,

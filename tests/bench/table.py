@@ -18,12 +18,20 @@ def number(value: float | None, unit: str) -> str:
     return f"{shown} {unit}".strip()
 
 
-def row(what: str, values: dict[str, float], unit: str, goal: str, plus: bool = False) -> str:
+def row(
+    what: str,
+    values: dict[str, float],
+    unit: str,
+    goal: str,
+    plus: bool = False,
+    errors: dict[str, float] | None = None,
+) -> str:
     def cell(name: str) -> str:
         value = values.get(name)
         if value is None or not plus:
             return number(value, unit)
-        return f"{'+' if value >= 0 else '-'} {number(abs(value), unit)}"
+        error = f" ± {errors[name]:.0f}" if errors and name in errors else ""
+        return f"{'+' if value >= 0 else '-'} {number(abs(value), '')}{error} {unit}"
 
     cells = [cell(name) for name in COLUMNS]
     return f"| {what} | {' | '.join(cells)} | {goal} |"
@@ -43,10 +51,10 @@ def request_rows(app: str, title: str, goals: tuple[str, str], result: dict[str,
     served = result.get(f"app_{app}")
     if not served:
         return []
-    bare, added = served["request_us"]["bare"], served["added_us"]
-    rows = [row(f"request, {title} ({number(bare, 'µs')} bare)", plain(added), "µs", goals[0], plus=True)]
+    bare, added, errors = served["request_us"]["bare"], served["added_us"], served["error_us"]
+    rows = [row(f"request, {title} ({number(bare, 'µs')} bare)", plain(added), "µs", goals[0], True, plain(errors))]
     if any(name.endswith("1 %") for name in added):
-        rows.append(row("the same, 1 % sampled", plain(added, " 1 %"), "µs", goals[1], plus=True))
+        rows.append(row("the same, 1 % sampled", plain(added, " 1 %"), "µs", goals[1], True, plain(errors, " 1 %")))
     return rows
 
 
@@ -100,7 +108,8 @@ def report(result: dict[str, Any]) -> str:
         f"{table(result)}\n\n"
         f"Measured {result['date']} on {result['machine']}, CPython {result['python']}: the bare app, pillion,\n"
         "`opentelemetry-instrument` (traces only, OTLP/gRPC) and `ddtrace-run` in one run, interleaved. `+` comes on\n"
-        "top of the bare app: medians of paired differences. The peers' collectors are stubs that accept at once.\n"
+        "top of the bare app: medians of paired differences, ± their standard error. The peers' collectors are stubs\n"
+        "that accept at once.\n"
     )
 
 
