@@ -8,7 +8,9 @@
 struct ring_cursor ring_cursor(struct ring *ring) {
     struct ring_position head = ring_unpack(atomic_load_explicit(&ring->file->head, memory_order_acquire));
     ring->view.segment_count = atomic_load_explicit(&ring->file->segment_count, memory_order_acquire);
-    ring->view.strings = intern_own();
+    // The whole table, not what is published now: the cursor will meet records that are committed after this, whose
+    // strings were interned after this. A string is published before the record that names it is committed.
+    ring->view.strings = (struct intern_view){intern_own().base, INTERN_BYTES};
     return (struct ring_cursor){
         .view = &ring->view, .slot = head.slot, .offset = head.offset, .generation = head.generation};
 }

@@ -45,6 +45,18 @@ static uint32_t drain(struct ring *ring) {
     return count;
 }
 
+static void a_cursor_knows_strings_that_came_after_it(void) {
+    struct ring *ring = make(0);
+    struct ring_cursor cursor = ring_cursor(ring);
+    uint32_t id = ring_intern(ring, "came.later", 10), bytes = 0;
+    const char *text = NULL;
+    CHECK(push(ring, id, 0) == STATUS_OK);
+    struct ring_entry entry;
+    CHECK(ring_next(&cursor, &entry) && is(&entry, id, 0));
+    CHECK(intern_get(&cursor.view->strings, id, &text, &bytes) && bytes == 10 && memcmp(text, "came.later", 10) == 0);
+    ring_destroy(ring);
+}
+
 static void records_come_out_as_they_went_in(void) {
     struct ring *ring = make(0);
     struct ring_entry entry;
@@ -259,6 +271,7 @@ static void requests_in_flight_are_listed_until_they_end(void) {
 }
 
 int main(void) {
+    RUN(a_cursor_knows_strings_that_came_after_it);
     RUN(records_come_out_as_they_went_in);
     RUN(full_ring_drops_newest_and_counts);
     RUN(a_ring_goes_round_for_ever);
