@@ -20,6 +20,7 @@ VARIABLES = (
     ("PILLION_RUN_DIR", "`/run/pillion` or private", "where the collector's socket and the rings live"),
     ("PILLION_SOCKET", "in the run directory", "the collector's; wins over `OTEL_EXPORTER_OTLP_ENDPOINT`"),
     ("PILLION_RING_BYTES", "16M", "how much a process keeps at most while the collector is away (1M to 1G)"),
+    ("PILLION_EXIT_TIMEOUT", "500", "how many ms the exit of a process may wait for a collector that answers"),
     ("PILLION_LOG", "none", "file that gets pillion's own messages"),
     ("PILLION_CAPTURE_QUERY", "false", "`true`: record query strings of URLs (they may hold secrets)"),
 )  # fmt: skip
@@ -52,6 +53,7 @@ class Config:
         "disabled_hooks",
         "enabled",
         "excluded_urls",
+        "exit_timeout_ns",
         "headers",
         "interval_ns",
         "limits",
@@ -84,6 +86,7 @@ class Config:
     target: str | None  # "unix:/path" or "host:port"; None: the run directory's pillion.sock
     headers: tuple[tuple[str, str], ...]  # lower-case names
     timeout_ns: int  # of one export
+    exit_timeout_ns: int  # PILLION_EXIT_TIMEOUT
     interval_ns: int  # how long a span waits at most before it is sent
     metrics_interval_ns: int
     limits: dict[str, int]  # names of struct span_limits; value_bytes -1: none
@@ -203,6 +206,7 @@ def read(environ: Mapping[str, str]) -> tuple[Config, list[str]]:
         target=_target(reader),
         headers=_headers(reader),
         timeout_ns=_timeout_ns(reader),
+        exit_timeout_ns=ms(["PILLION_EXIT_TIMEOUT"], 500, 0, 60_000) * MS,
         interval_ns=ms(["OTEL_BSP_SCHEDULE_DELAY"], 500, 0, 3_600_000) * MS,
         metrics_interval_ns=ms(["OTEL_METRIC_EXPORT_INTERVAL"], 10_000, 100, 86_400_000) * MS,
         limits=_limits(reader),

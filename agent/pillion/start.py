@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from pillion.patch import Engine
 
 VERSION = "0.1.0"
-STOP_SECONDS = 0.5  # how long an exit may wait for a collector that answers
 
 engine: Engine | None = None
 service = ""
@@ -105,7 +104,7 @@ def _start(settings: config.Config) -> None:
         capture_query=settings.capture_query,
     )
     _native.set_report(guard.report)
-    atexit.register(_native.stop, STOP_SECONDS)
+    atexit.register(_native.stop, settings.exit_timeout_ns / 1e9)
     if settings.metrics:
         from pillion import runtime_metrics
 

@@ -104,7 +104,8 @@ def start(troupe: Troupe) -> tuple[str, str]:
     collector = [*PILLION, "up", "--data", str(troupe.data / "store")]
     troupe.start("collector", [*collector, "--http", f"127.0.0.1:{http}", "--grpc", f"127.0.0.1:{grpc}"])
     troupe.wait_for("collector", ui + "/healthz")
-    gunicorn = [sys.executable, "-m", "gunicorn", "--workers", "2", "--bind", f"127.0.0.1:{shop}", "shop:app"]
+    gunicorn = [sys.executable, "-m", "gunicorn", "--workers", "2", "--bind", f"127.0.0.1:{shop}"]
+    gunicorn += ["--graceful-timeout", "3", "shop:app"]  # a worker that ends while it boots is not waited for longer
     troupe.start(
         "stock",
         [*PILLION, "run", "--service", "stock", "--", sys.executable, "stock.py", str(stock)],

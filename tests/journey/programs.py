@@ -99,4 +99,15 @@ def serving(command: list[str], port: int, log: Path, variables: dict[str, str],
 
 
 def gunicorn(port: int, app: str, workers: int = 2) -> list[str]:
-    return [sys.executable, "-m", "gunicorn", "-w", str(workers), "-b", f"127.0.0.1:{port}", app]
+    return [
+        sys.executable,
+        "-m",
+        "gunicorn",
+        "-w",
+        str(workers),
+        "-b",
+        f"127.0.0.1:{port}",
+        "--graceful-timeout",
+        "3",
+        app,
+    ]

@@ -21,7 +21,7 @@ BOOT = AGENT / "pillion" / "boot"
 def clean_environ(**more: str) -> dict[str, str]:
     """This process's environment without anything that sets pillion, OpenTelemetry or Python's path."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("PILLION_", "OTEL_", "PYTHON", "COV_"))}
-    return {**kept, **more}
+    return {**kept, "PILLION_EXIT_TIMEOUT": "30000", **more}  # a busy machine must not lose a test's spans
 
 
 @dataclass

@@ -29,7 +29,9 @@ def gunicorn(receiver):
 
     def run(*paths, arguments=()):
         command = [sys.executable, "-m", "pillion", "run", "--", sys.executable, "-m", "gunicorn"]
-        command += ["-b", "127.0.0.1:0", "--no-control-socket", *arguments, "wsgi_plain:application"]
+        # A worker that is told to end while it boots doesn't hear it (also without us); the master kills it after 3 s.
+        command += ["-b", "127.0.0.1:0", "--no-control-socket", "--graceful-timeout", "3"]
+        command += [*arguments, "wsgi_plain:application"]
         server = subprocess.Popen(command, env=receiver.environment(), stderr=subprocess.PIPE, text=True)
         try:
             for line in server.stderr:
@@ -41,7 +43,7 @@ def gunicorn(receiver):
             answers = [ask(int(found[1]), path) for path in paths]
         finally:
             server.send_signal(signal.SIGTERM)
-            server.communicate(timeout=30)
+            server.communicate(timeout=60)
         assert server.returncode == 0
         assert receiver.log() == ""
         return answers, receiver.take()
