@@ -16,7 +16,7 @@ def route(call: Call) -> None:
     entry = call.entry
     if entry is None or not entry.recording:
         return
-    request = sys.modules["flask.globals"].request
+    request = sys.modules["flask.globals"].request._get_current_object()  # each look through the proxy costs
     rule = request.url_rule
     if rule is None:
         return

@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 
 from pillion import http
 from pillion._native import inject
-from pillion.patch import CLIENT, OBSERVE, Call, Target, open_span
+from pillion.patch import CLIENT, FAMILIES, OBSERVE, Call, Target, open_span, stands_aside
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ spans = WeakKeyDictionary()  # of the connections whose request is under way
 
 
 def begin(call: Call, result: object) -> None:
+    if stands_aside(call.span, FAMILIES["http"]):
+        return
     connection = call.args[0]
     host, port = connection._tunnel_host, connection._tunnel_port
     if not host:
