@@ -14,16 +14,21 @@ import duckdb
 
 from pillion_collector import schema
 from pillion_collector.decode import DecodeError, Decoder, Table
-from pillion_collector.store_types import BadInput, Kind, Outcome, PointRow, ResourceRow
+from pillion_collector.marks import Marks, Turn
+from pillion_collector.store_types import BadInput, Batch, EndRow, Kind, Outcome, PointRow, ResourceRow, StoreError
 
 
 @dataclass
 class Job:
-    """Something to store: the body of a request, or rows of the collector's own."""
+    """Something to store: the body of a request, rows of the collector's own, or news of a ring."""
 
     bytes: int  # what it takes in the queue
     kind: Kind = "metrics"
     body: builtins.bytes | None = None
+    batch: Batch | None = None  # what the body is a part of; stored once only
+    more: Sequence[tuple[Kind, builtins.bytes]] = ()  # bodies that belong to it; a malformed one is left out
+    close: tuple[builtins.bytes, int] | None = None  # a ring whose owner is gone, and its head
+    end: EndRow | None = None
     points: Sequence[PointRow] = ()
     resources: Sequence[ResourceRow] = ()
     future: Future[Outcome] = field(default_factory=Future)
@@ -32,27 +37,53 @@ class Job:
 class Committer:
     """Keeps a decoder for each kind of request, for its memory."""
 
-    def __init__(self) -> None:
+    def __init__(self, marks: Marks) -> None:
+        self._marks = marks
         self._decoders: dict[str, Decoder] = {kind: Decoder(kind) for kind in schema.ITEMS}
 
     def commit(
         self, connection: duckdb.DuckDBPyConnection, partition: str, jobs: Sequence[Job]
-    ) -> list[Outcome | BadInput]:
+    ) -> list[Outcome | StoreError]:
         """One answer for each job, after the commit. Any exception: nothing at all was stored."""
         for decoder in self._decoders.values():
             decoder.clear()
-        answers = [self._decode(job) for job in jobs]
+        turn = self._marks.turn(connection)
+        answers = [self._take(job, turn) for job in jobs]
+        if any(len(decoder.items) for decoder in self._decoders.values()) or any(map(_writes, jobs)):
+            self._write(connection, partition, jobs, turn)
+        self._marks.settle(turn.changed)
+        return answers
+
+    def _write(self, connection: duckdb.DuckDBPyConnection, partition: str, jobs: Sequence[Job], turn: Turn) -> None:
         connection.begin()
         try:
             for kind, decoder in self._decoders.items():
                 _insert(connection, partition, schema.ITEMS[kind], decoder)
             for job in jobs:
                 _insert_rows(connection, partition, job)
+            turn.save(partition)
             connection.commit()
         except BaseException:
             _roll_back(connection)
             raise
-        return answers
+
+    def _take(self, job: Job, turn: Turn) -> Outcome | StoreError:
+        """What will be the answer, and the rows into the decoders."""
+        if job.close is not None:
+            turn.close(*job.close)
+        if job.batch is not None and (known := turn.known(job.batch)) is not None:
+            return known
+        outcome = self._decode(job)
+        if job.batch is not None:
+            if isinstance(outcome, Outcome):
+                turn.stored(job.batch, outcome)
+            elif job.batch.adopted:  # nobody else will ever take it: go on behind it
+                outcome = Outcome(0, job.batch.spans, str(outcome))
+                turn.stored(job.batch, outcome)
+        for kind, body in job.more:
+            with contextlib.suppress(DecodeError):
+                self._decoders[kind].append(body)
+        return outcome
 
     def _decode(self, job: Job) -> Outcome | BadInput:
         if job.body is None:
@@ -61,6 +92,10 @@ class Committer:
             return Outcome(*self._decoders[job.kind].append(job.body))
         except DecodeError as error:
             return BadInput(str(error))
+
+
+def _writes(job: Job) -> bool:
+    return bool(job.points or job.resources or job.end is not None or job.batch is not None)
 
 
 def _roll_back(connection: duckdb.DuckDBPyConnection) -> None:
@@ -102,6 +137,9 @@ def _insert_rows(connection: duckdb.DuckDBPyConnection, partition: str, job: Job
         parameters = {name: [getattr(row, name) for row in rows] for name in _OF_RESOURCES}
         maps = _maps(row.attributes for row in rows)
         connection.execute(schema.INSERT_RESOURCES.format(partition=partition), {**parameters, **maps})
+    if job.end is not None:
+        places = ", ".join("?" * len(job.end))
+        connection.execute(f"INSERT INTO {partition}.ends VALUES ({places})", list(job.end))
     if job.points:
         parameters = {name: [getattr(row, name) for row in job.points] for name in _AS_THEY_ARE}
         values = [row.value for row in job.points]

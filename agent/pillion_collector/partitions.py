@@ -156,10 +156,18 @@ class Partitions:
             (version,) = self._connection.execute(f"SELECT version FROM {partition.name}.meta").fetchall()[0]
             if version > schema.VERSION:
                 raise newer(partition.path, version)
+            if version < schema.VERSION:
+                self._upgrade(partition, version)
             return True
         self.detach(partition)
         self.unlink(partition)
         return False
+
+    def _upgrade(self, partition: Partition, version: int) -> None:
+        self._connection.begin()
+        for statement in schema.upgrade(partition.name, version):
+            self._connection.execute(statement)
+        self._connection.commit()
 
     def _tables(self, partition: Partition) -> set[str]:
         found = self._connection.execute(

@@ -20,9 +20,11 @@ from typing import Any, NoReturn, Protocol
 import grpc
 import grpc.aio
 
+from pillion_collector import marks
 from pillion_collector.settings import Address
-from pillion_collector.store import BadInput, Kind, Outcome, StoreBusy, StoreError
+from pillion_collector.store import BadInput, Batch, Kind, Outcome, StoreBusy, StoreError
 
+BATCH = "pillion-batch"  # metadata: which spans of which ring an export has
 _PREFIX = "opentelemetry.proto.collector."
 SERVICES: dict[str, Kind] = {
     _PREFIX + "trace.v1.TraceService": "traces",
@@ -48,7 +50,7 @@ _OPTIONS = [
 class Appends(Protocol):
     """What the receiver needs of the store."""
 
-    def append(self, kind: Kind, body: bytes) -> Future[Outcome]: ...
+    def append(self, kind: Kind, body: bytes, batch: Batch | None = None) -> Future[Outcome]: ...
 
 
 class Receiver:
@@ -63,6 +65,7 @@ class Receiver:
         self.rejected: Counter[str] = Counter()  # items by kind: the request was fine, they were not
         self.requests: Counter[str] = Counter()  # answered with OK, by kind
         self.refused: Counter[tuple[str, str]] = Counter()  # requests by (kind, reason)
+        self.bad_batches = 0  # names of batches that make no sense, and are passed over
         self.bytes = 0
         self.in_flight = 0
 
@@ -129,7 +132,7 @@ class Receiver:
     async def _commit(self, kind: Kind, body: bytes, context: Any) -> Outcome:
         try:
             # Shielded: a client that leaves must not cancel what the writer is committing.
-            future = asyncio.wrap_future(self._store.append(kind, body))
+            future = asyncio.wrap_future(self._store.append(kind, body, self._batch(kind, context)))
             return await asyncio.wait_for(asyncio.shield(future), STORE_S)
         except BadInput as error:
             await self._refuse(context, kind, "bad_input", grpc.StatusCode.INVALID_ARGUMENT, str(error))
@@ -141,6 +144,16 @@ class Receiver:
             await self._refuse(
                 context, kind, "store_timeout", grpc.StatusCode.UNAVAILABLE, "not committed in time", 5.0
             )
+
+    def _batch(self, kind: Kind, context: Any) -> Batch | None:
+        if kind != "traces":
+            return None
+        for key, value in context.invocation_metadata() or ():
+            if key == BATCH:
+                batch = marks.parse(value) if isinstance(value, str) else None
+                self.bad_batches += batch is None
+                return batch
+        return None
 
     async def _refuse(
         self, context: Any, kind: Kind, reason: str, code: grpc.StatusCode, text: str, retry_s: float = 0.0

@@ -5,6 +5,7 @@ Spans keep their attributes as a list of (key, value), for when DuckDB takes ove
 half a microsecond a key, and the decoder has done that already. The view `spans` has both: `attributes`, a MAP made on
 reading (fine for some thousand rows), and `entries`, the list itself: to filter many rows, say
 attribute(entries, 'http.route') = '"/cart"'. A value is the JSON text of a typed value, see native/decode_json.h.
+`marks` has one row each time a ring came further (marks.py), `ends` one for each ring that was adopted (ends.py).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-VERSION: Final = 1  # of the tables below; a store with a higher one is left alone
+VERSION: Final = 2  # of the tables below; a store with a higher one is left alone
 
 _MAP = "MAP(VARCHAR, VARCHAR)"
 _ID = "BLOB USING COMPRESSION uncompressed"  # random: looking for what repeats took a fifth of the insert, for nothing
@@ -32,7 +33,13 @@ TABLES: Final = {
         schema_url VARCHAR, dropped UINTEGER""",
     "scopes": f"""scope_id UBIGINT, name VARCHAR, version VARCHAR, attributes {_MAP}, schema_url VARCHAR,
         dropped UINTEGER""",
+    "marks": """ring BLOB, start_pos UBIGINT, end_pos UBIGINT, spans UBIGINT, rejected UBIGINT, closed BOOLEAN,
+        adopted_pos UBIGINT, time_ns BIGINT""",
+    "ends": """ring BLOB, time_ns BIGINT, process VARCHAR, pid BIGINT, service VARCHAR, instance VARCHAR,
+        command VARCHAR, began_ns BIGINT, exit VARCHAR, orderly BOOLEAN, crash BOOLEAN, recorded UBIGINT,
+        stored UBIGINT, dropped VARCHAR, flights VARCHAR""",
 }
+_SINCE: Final = {2: ("marks", "ends")}  # version -> the tables it brought
 ITEMS: Final = {"traces": "spans", "metrics": "points", "logs": "logs"}  # kind of request -> its table of items
 _COLUMNS = {"spans": "*, map_from_entries(entries) AS attributes"}
 _ONE_ROW_EACH = {"resources": "resource_id", "scopes": "scope_id"}  # repeated in every partition that needs them
@@ -63,6 +70,14 @@ def create(partition: str, created_ns: int) -> Iterable[str]:
     for table, columns in TABLES.items():
         yield f"CREATE TABLE {partition}.{table} ({columns})"
     yield f"CREATE TABLE {partition}.meta AS SELECT {VERSION}::UINTEGER AS version, {created_ns}::BIGINT AS created_ns"
+
+
+def upgrade(partition: str, version: int) -> Iterable[str]:
+    """The statements that make a partition of an older version one of this; nothing that is stored changes."""
+    for later in range(version + 1, VERSION + 1):
+        for table in _SINCE[later]:
+            yield f"CREATE TABLE {partition}.{table} ({TABLES[table]})"
+    yield f"UPDATE {partition}.meta SET version = {VERSION}"
 
 
 def views(partitions: list[str]) -> Iterable[str]:

@@ -20,14 +20,28 @@ from pillion_collector import damage
 from pillion_collector.commit import Job
 from pillion_collector.folder import Folder
 from pillion_collector.readers import Readers
-from pillion_collector.store_types import BadInput, Kind, Outcome, PointRow, ResourceRow, StoreBusy, StoreError
+from pillion_collector.store_types import (
+    BadInput,
+    Batch,
+    EndRow,
+    Kind,
+    Mark,
+    Outcome,
+    PointRow,
+    ResourceRow,
+    StoreBusy,
+    StoreError,
+)
 from pillion_collector.upkeep import Limits
 from pillion_collector.waiting import Waiting
 from pillion_collector.writer import Writer
 
 __all__ = [
     "BadInput",
+    "Batch",
+    "EndRow",
     "Kind",
+    "Mark",
     "Outcome",
     "PointRow",
     "ResourceRow",
@@ -69,12 +83,29 @@ class Store:
             self._folder.close()
             raise
 
-    def append(self, kind: Kind, body: bytes) -> Future[Outcome]:
+    def append(self, kind: Kind, body: bytes, batch: Batch | None = None) -> Future[Outcome]:
         """Queues one Export…ServiceRequest. Its future: Outcome after the commit, BadInput, StoreError(disk_full|io).
 
+        `batch` says which spans these are: what was stored before is not stored again, and answered as before.
         Raises StoreBusy at once when the queue is full, StoreError("closed") after close().
         """
-        return self._put(Job(len(body), kind, body))
+        return self._put(Job(len(body), kind, body, batch))
+
+    def close_ring(self, ring: bytes, head: int) -> Future[Outcome]:
+        """Its owner is gone: once the future is done, no batch of it is stored but adopted ones, and `mark` is final.
+
+        `head` is the oldest record in it that the owner knew no answer to.
+        """
+        return self._put(Job(0, "traces", close=(ring, head)))
+
+    def end_ring(self, end: EndRow, unfinished: bytes, metrics: Sequence[bytes]) -> Future[Outcome]:
+        """The last word of an adopted ring, in one transaction: how it ended, what was under way, its metrics."""
+        more: list[tuple[Kind, bytes]] = [("traces", unfinished), *(("metrics", body) for body in metrics)]
+        return self._put(Job(sum(len(body) for _, body in more), "traces", more=more, end=end))
+
+    def mark(self, ring: bytes) -> Mark | None:
+        """How far a ring has come. Any thread."""
+        return self._writer.marks.get(ring)
 
     def append_points(self, points: Sequence[PointRow], resources: Iterable[ResourceRow] = ()) -> Future[Outcome]:
         """Stores the collector's own metrics, and the resources that they name and that no process sent."""
@@ -123,6 +154,7 @@ class Store:
             "queue": {"requests": len(self._waiting), "bytes": self._waiting.bytes},
             **self._writer.sizes(),
             "commits": counts.commits,
+            "duplicates": counts.duplicates,
             "dropped_partitions": counts.dropped_partitions,
             "dropped_bytes": counts.dropped_bytes,
             "aside": list(counts.aside),

@@ -12,7 +12,7 @@ Kind = Literal["traces", "metrics", "logs"]
 class StoreError(Exception):
     """What went wrong and what to do, in one line.
 
-    `kind`: locked, newer, setting (at opening); disk_full, io, closed, busy, bad_input (later).
+    `kind`: locked, newer, setting (at opening); disk_full, io, closed, busy, bad_input, order (later).
     """
 
     def __init__(self, kind: str, message: str) -> None:
@@ -41,6 +41,53 @@ class Outcome:
     accepted: int
     rejected: int
     message: str
+    duplicate: bool = False  # stored before: nothing of it was stored now
+
+
+class Batch(NamedTuple):
+    """Which spans these are: the stretch [start, end) of a ring. Positions are numbers of that ring alone.
+
+    `adopted`: the collector reads them itself from a ring whose owner is gone; `after`: where that stood before.
+    """
+
+    ring: bytes
+    start: int
+    end: int
+    adopted: bool = False
+    after: int | None = None
+    spans: int = 0  # in it, as the ring says; only of adopted ones
+
+
+class Mark(NamedTuple):
+    """How far a ring has come: the last batch of its owner, all spans stored of it, and how far its adoption is."""
+
+    start: int
+    end: int
+    spans: int  # of the ring, from its beginning
+    rejected: int  # of the last batch; once closed: what the owner has not counted
+    closed: bool
+    adopted: int | None  # the collector has stored everything before this position
+    time_ns: int
+
+
+class EndRow(NamedTuple):
+    """How the process of a ring ended, and the ring's ledger: recorded = stored + all that was dropped."""
+
+    ring: bytes
+    time_ns: int  # when it was noticed
+    process: str
+    pid: int
+    service: str
+    instance: str
+    command: str
+    began_ns: int  # the ring
+    exit: str  # JSON: code, signal, exec or unknown; oom
+    orderly: bool
+    crash: bool
+    recorded: int
+    stored: int
+    dropped: str  # JSON: reason -> spans
+    flights: str  # JSON: the requests that were under way
 
 
 class ResourceRow(NamedTuple):

@@ -7,6 +7,7 @@ that may still read it has ended; the writer never waits for that.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from collections import Counter
@@ -15,7 +16,7 @@ from typing import Final
 
 import duckdb
 
-from pillion_collector import schema
+from pillion_collector import marks, schema
 from pillion_collector.folder import Folder
 from pillion_collector.partitions import Partition, Partitions, oldest_over
 from pillion_collector.readers import Readers
@@ -54,6 +55,7 @@ class Counts:
     rejected: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
     commits: int = 0
+    duplicates: int = 0  # batches that came again after they were stored
     dropped_partitions: int = 0
     dropped_bytes: int = 0
     aside: list[str] = field(default_factory=list)  # files that could not be read
@@ -126,6 +128,7 @@ class Upkeep:
     def empty_log(self, partition: Partition) -> None:
         """Moves what was committed into the file itself. Without the room for it, the log is as good."""
         if self._folder.free_bytes() > partition.bytes_of_log + (1 << 20):
+            marks.compact(self._connection, partition.name)
             self.partitions.checkpoint(partition)
 
     def tend(self) -> None:
@@ -152,7 +155,12 @@ class Upkeep:
         self._let_go()
 
     def _take_out(self, partitions: list[Partition], damage: str) -> None:
-        self.partitions.all = [each for each in self.partitions.all if each not in partitions]
+        kept = [each for each in self.partitions.all if each not in partitions]
+        if not damage:
+            with contextlib.suppress(duckdb.Error):  # a full disk must not keep retention from making room
+                for each in partitions:
+                    marks.carry(self._connection, each.name, [one.name for one in kept])
+        self.partitions.all = kept
         self.partitions.show()
         generation = self._readers.next_generation()
         self._leaving += [Leaving(generation, each, damage) for each in partitions]

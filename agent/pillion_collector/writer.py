@@ -21,6 +21,7 @@ from pillion_collector import schema
 from pillion_collector.commit import Committer, Job
 from pillion_collector.damage import is_damage
 from pillion_collector.folder import Folder
+from pillion_collector.marks import Marks
 from pillion_collector.readers import Readers
 from pillion_collector.store_types import Outcome, StoreError
 from pillion_collector.upkeep import Counts, Limits, Upkeep
@@ -37,7 +38,8 @@ class Writer:
 
     def __init__(self, folder: Folder, limits: Limits, waiting: Waiting, readers: Readers) -> None:
         self._folder, self._limits, self._waiting, self._readers = folder, limits, waiting, readers
-        self._committer = Committer()
+        self.marks = Marks()
+        self._committer = Committer(self.marks)
         self._damaged: list[tuple[dict[str, str], threading.Event]] = []
         self.counts = Counts()
         self.trouble: str | None = None
@@ -86,6 +88,7 @@ class Writer:
         )
         try:
             self._upkeep = Upkeep(self._connection, self._folder, limits, self._readers, self.counts)
+            self.marks.load(self._connection, self.partition_names())
         except BaseException:
             self._connection.close()
             raise
@@ -144,17 +147,21 @@ class Writer:
         """Finds out whose fault it was: the disk's (all come again later), or one request's (it alone is refused)."""
         text = _first_line(error)
         disk_full = "no space left" in text.lower() or self._upkeep.full(0) is not None
+        trouble = StoreError("disk_full" if disk_full else "io", f"--data {self._folder.path}: {text}")
         if again and is_damage(error):
             self._upkeep.put_aside({self._upkeep.partitions.current.name: text})
             self._group(jobs, again=False)
             return
         if not self._upkeep.usable():
             self._open_again()
-        elif not disk_full and not isinstance(error, (OSError, duckdb.IOException)) and len(jobs) > 1:
+            self._fail(jobs, trouble)
+            return
+        self.marks.load(self._connection, self.partition_names())  # the files alone know what was committed
+        if not disk_full and not isinstance(error, (OSError, duckdb.IOException)) and len(jobs) > 1:
             for job in jobs:
                 self._group([job])
             return
-        self._fail(jobs, StoreError("disk_full" if disk_full else "io", f"--data {self._folder.path}: {text}"))
+        self._fail(jobs, trouble)
 
     def _fail(self, jobs: Sequence[Job], error: StoreError) -> None:
         if self.trouble is None:
@@ -170,6 +177,7 @@ class Writer:
         items = schema.ITEMS[job.kind]
         try:
             if isinstance(answer, Outcome):
+                self.counts.duplicates += answer.duplicate
                 self.counts.stored[items] += answer.accepted
                 self.counts.rejected[items] += answer.rejected
                 job.future.set_result(answer)

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the collector takes, spans a second and core: decoded; decoded and committed; through gRPC with all the rest.
 
-A typical span: six attributes, 250 bytes on the wire, 512 to a request, every id random. CPU is the whole process's.
+A typical span: six attributes, 250 bytes on the wire, 512 to a request that is named as a stretch of a ring, every id
+random. CPU is the whole process's.
 python -m tests.bench.bench_collector [--quick]
 """
 
@@ -21,7 +22,7 @@ import grpc
 import psutil
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from pillion_collector.decode import Decoder
-from pillion_collector.store import Store
+from pillion_collector.store import Batch, Store
 
 EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 MAIN = "import sys; from pillion_collector.cli import main; sys.exit(main(sys.argv[1:]))"
@@ -72,7 +73,7 @@ def stored(bodies: list[bytes], requests: int, folder: Path) -> float:
     begun = time.process_time()
     waiting: deque[Any] = deque()
     for number in range(requests):
-        waiting.append(store.append("traces", bodies[number % len(bodies)]))
+        waiting.append(store.append("traces", bodies[number % len(bodies)], Batch(*_batch(number))))
         if len(waiting) > IN_FLIGHT:
             waiting.popleft().result(60)
     for future in waiting:
@@ -114,11 +115,20 @@ def _send(target: str, bodies: list[bytes], requests: int) -> None:
         export: Any = channel.unary_unary(EXPORT)
         waiting: deque[Any] = deque()
         for number in range(requests):
-            waiting.append(export.future(bodies[number % len(bodies)], timeout=60))
+            ring, start, end = _batch(number)
+            name = f"{ring.hex()}-{start:016x}-{end:016x}"
+            metadata = (("pillion-batch", name),)
+            waiting.append(export.future(bodies[number % len(bodies)], timeout=60, metadata=metadata))
             if len(waiting) > IN_FLIGHT:
                 assert waiting.popleft().result() == b""
         for call in waiting:
             assert call.result() == b""
+
+
+def _batch(number: int) -> tuple[bytes, int, int]:
+    """As many processes send as there are requests on their way: each its ring, stretch by stretch."""
+    ring, at = (number % (2 * IN_FLIGHT)).to_bytes(16, "big"), number // (2 * IN_FLIGHT)
+    return ring, at, at + 1
 
 
 def measure(quick: bool = False) -> dict[str, float]:

@@ -20,7 +20,7 @@ from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 from pillion_collector import receive
 from pillion_collector.receive import SERVICES, Receiver
 from pillion_collector.settings import Address
-from pillion_collector.store import BadInput, Kind, Outcome, StoreBusy, StoreError
+from pillion_collector.store import BadInput, Batch, Kind, Outcome, StoreBusy, StoreError
 
 TRACES = "opentelemetry.proto.collector.trace.v1.TraceService"
 MIB = 1 << 20
@@ -31,12 +31,14 @@ class Scripted:
 
     def __init__(self) -> None:
         self.bodies: list[tuple[Kind, bytes]] = []
+        self.batches: list[Batch | None] = []
         self.answer: Callable[[], Outcome] = lambda: Outcome(1, 0, "")
         self.futures: list[Future[Outcome]] = []
         self.waits = False
 
-    def append(self, kind: Kind, body: bytes) -> Future[Outcome]:
+    def append(self, kind: Kind, body: bytes, batch: Batch | None = None) -> Future[Outcome]:
         self.bodies.append((kind, body))
+        self.batches.append(batch)
         future: Future[Outcome] = Future()
         self.futures.append(future)
         if not self.waits:
@@ -119,6 +121,17 @@ def test_every_signal_arrives_as_it_was_sent_over_tcp_and_unix_plain_and_gzipped
 def test_an_empty_request_is_a_success(served: Served) -> None:
     assert served.call(b"") == b""
     assert served.store.bodies == [("traces", b"")]
+
+
+def test_the_name_of_a_batch_goes_on_to_the_store_and_a_malformed_one_is_counted(served: Served) -> None:
+    ring = "00112233445566778899aabbccddeeff"
+    served.call(b"x", metadata=(("pillion-batch", f"{ring}-{7:016x}-{9:016x}"),))
+    for wrong in ("", "x" * 66, f"{ring}-7-9"):
+        served.call(b"x", metadata=(("pillion-batch", wrong),))
+    metrics = "opentelemetry.proto.collector.metrics.v1.MetricsService"
+    served.call(b"x", metrics, metadata=(("pillion-batch", f"{ring}-{7:016x}-{9:016x}"),))
+    assert served.store.batches == [Batch(bytes.fromhex(ring), 7, 9), None, None, None, None]
+    assert served.receiver.bad_batches == 3
 
 
 def test_the_socket_is_its_owners_alone(served: Served) -> None:
