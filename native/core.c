@@ -5,49 +5,20 @@
 // parent's ring and sender and gets its own in the same way. Making the ring needs no interpreter: what differs in a
 // child (pid, creation time, instance id) is replaced in the kept resource attributes here. Producers are the
 // application's threads (with the GIL, where they have one); next/done/tick run on the sender's thread.
-#include "core.h"
 #include "clock.h"
+#include "core_state.h"
 #include "ids.h"
 #include "metrics.h"
-#include "otlp.h"
 #include "process.h"
-#include "ring.h"
-#include "sender.h"
 #include <errno.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#define QUIET_NS 500000000u // a ring that grew and has been empty for so long gives its memory back
-
 uint32_t core_generation;
 
-enum batch_kind { BATCH_SPANS, BATCH_METRICS };
-
-static struct {
-    bool running;
-    bool ring_tried;
-    struct core_options options;
-    char *ring_directory;  // Owned
-    struct span *resource; // Owned
-    uint8_t resource_bytes[RING_RESOURCE_LIMIT];
-    size_t resource_used;
-    char instance[37];
-    struct ring *ring;     // Owned, NULL before the first span
-    struct sender *sender; // Owned, NULL without a target
-    // The sender's thread alone:
-    uint8_t *body; // Owned, OTLP_BYTES_LIMIT
-    struct otlp_scratch *scratch;
-    struct ring_cursor cursor;
-    enum batch_kind batch;
-    _Atomic uint64_t metrics_due_ns; // monotonic
-    _Atomic uint64_t sent_points;
-    uint64_t quiet_since_ns; // the sender's thread: since when the ring has been empty, 0: it isn't
-    _Atomic bool hurried;    // the sender has been told that the ring fills up
-} core;
+struct core_state core = {.making = PTHREAD_MUTEX_INITIALIZER};
 
 static void set_text(struct span *span, const char *key, const char *text) {
     struct span_value value = {.type = SPAN_STRING, .bytes = (uint32_t)strlen(text), .text = text};
@@ -87,105 +58,6 @@ static void resource_encode(void) {
         core.resource_used = 0;
 }
 
-// --- the sender's side
-
-static bool next_spans(struct sender_batch *out) {
-    if (core.ring == NULL)
-        return false;
-    struct otlp_result result;
-    core.cursor = ring_cursor(core.ring);
-    otlp_encode_spans(core.scratch, &core.cursor, core.body, OTLP_BYTES_LIMIT, &result);
-    if (result.skipped > 0)
-        ring_count(core.ring, RING_DROPPED_BAD, result.skipped);
-    if (result.bytes == 0) {
-        ring_release(core.ring, &core.cursor);
-        if (core.quiet_since_ns == 0)
-            core.quiet_since_ns = clock_mono_ns();
-        return false;
-    }
-    core.quiet_since_ns = 0;
-    *out = (struct sender_batch){OTLP_TRACES_PATH, core.body, result.bytes, result.spans};
-    core.batch = BATCH_SPANS;
-    return true;
-}
-
-static bool next_metrics(struct sender_batch *out) {
-    uint64_t now = clock_mono_ns();
-    if (core.options.metrics_interval_ns == 0 || now < core.metrics_due_ns || metrics_points() == 0)
-        return false;
-    core.metrics_due_ns = now + core.options.metrics_interval_ns;
-    size_t bytes = 0, points = metrics_points();
-    if (metrics_encode(core.resource_bytes, (uint32_t)core.resource_used, clock_real_ns(), core.body, OTLP_BYTES_LIMIT,
-                       &bytes) != STATUS_OK ||
-        bytes == 0)
-        return false;
-    *out = (struct sender_batch){OTLP_METRICS_PATH, core.body, bytes, points};
-    core.batch = BATCH_METRICS;
-    return true;
-}
-
-// The ring grows here, also while the collector is away and next() isn't asked.
-static void source_tick(void *self) {
-    (void)self;
-    core.hurried = false;
-    if (core.ring != NULL && core.quiet_since_ns != 0 && clock_mono_ns() - core.quiet_since_ns > QUIET_NS)
-        ring_shrink(core.ring);
-    if (core.ring != NULL && ring_wants_growth(core.ring) && ring_grow(core.ring) != STATUS_OK)
-        errno = 0; // no room on the tmpfs: what doesn't fit is dropped and counted by the ring
-}
-
-static bool source_next(void *self, struct sender_batch *out) {
-    (void)self;
-    if (core.body == NULL) {
-        core.body = malloc(OTLP_BYTES_LIMIT);
-        core.scratch = malloc(sizeof *core.scratch);
-        if (core.body == NULL || core.scratch == NULL) {
-            free(core.body);
-            free(core.scratch);
-            core.body = NULL;
-            core.scratch = NULL;
-            return false; // asked again at the next interval
-        }
-    }
-    return next_spans(out) || next_metrics(out);
-}
-
-static void source_done(void *self, const struct sender_batch *batch, enum sender_outcome outcome, uint64_t rejected) {
-    (void)self;
-    if (outcome == SENDER_REJECTED || rejected > batch->items)
-        rejected = batch->items;
-    if (core.batch == BATCH_METRICS) {
-        core.sent_points += batch->items - rejected;
-        return;
-    }
-    ring_count(core.ring, RING_SENT, batch->items - rejected);
-    ring_count(core.ring, RING_REJECTED, rejected);
-    ring_release(core.ring, &core.cursor);
-}
-
-// --- the application's side
-
-static void ring_full(void *self) {
-    (void)self;
-    if (core.sender != NULL && !atomic_exchange(&core.hurried, true))
-        sender_hurry(core.sender);
-}
-
-static enum status sender_make(void) {
-    if (core.options.target == NULL)
-        return STATUS_OK;
-    const struct sender_source source = {.self = NULL, .tick = source_tick, .next = source_next, .done = source_done};
-    const struct sender_options options = {
-        .target = core.options.target,
-        .headers = (const struct grpc_header *)core.options.headers,
-        .header_count = core.options.header_count,
-        .version = core.options.version,
-        .timeout_ns = core.options.timeout_ns,
-        .interval_ns = core.options.interval_ns,
-    };
-    return sender_open(&core.sender, &options, &source);
-}
-
 // The ring, made when it's first needed. NULL: off, or no memory (then every span is counted as dropped).
 static struct ring *core_ring(void) {
     if (core.ring != NULL || !core.running || core.ring_tried)
@@ -194,7 +66,7 @@ static struct ring *core_ring(void) {
     if (core.resource_used == 0) {
         resource_of_child();
         resource_encode();
-        if (sender_make() != STATUS_OK)
+        if (core_sender_make() != STATUS_OK)
             core.sender = NULL;
     }
     struct ring_options options = {
@@ -202,29 +74,35 @@ static struct ring *core_ring(void) {
         .resource = core.resource_bytes,
         .resource_bytes = (uint32_t)core.resource_used,
         .limit_bytes = core.options.ring_limit_bytes,
-        .wake = ring_full,
+        .folder_bytes = core.options.folder_limit_bytes,
+        .wake = core_ring_full,
     };
     memcpy(options.instance_id, core.options.instance_id, sizeof options.instance_id);
+    pthread_mutex_lock(&core.making);
     if (ring_create(&core.ring, &options) != STATUS_OK) {
         options.directory = NULL; // private memory: all but the survival
         if (ring_create(&core.ring, &options) != STATUS_OK)
             core.ring = NULL;
     }
+    pthread_mutex_unlock(&core.making);
     return core.ring;
 }
 
 static void before_fork(void) {
     if (core.sender != NULL)
         sender_pause(core.sender);
+    pthread_mutex_lock(&core.making);
 }
 
 static void after_fork_in_parent(void) {
+    pthread_mutex_unlock(&core.making);
     if (core.sender != NULL)
         sender_resume(core.sender);
 }
 
 static void after_fork_in_child(void) {
     core_generation++;
+    pthread_mutex_init(&core.making, NULL);
     ids_reseed();
     intern_child_after_fork();
     if (!core.running)
@@ -241,6 +119,7 @@ static void after_fork_in_child(void) {
     core.metrics_due_ns = clock_mono_ns() + core.options.metrics_interval_ns;
     core.sent_points = 0;
     core.quiet_since_ns = 0;
+    core.batch_bad = 0;
 }
 
 static char *copy_text(const char *text) {
@@ -271,7 +150,7 @@ enum status core_start(const struct core_options *options) {
     resource_encode();
     if (core.resource_used == 0)
         return STATUS_TOO_LARGE;
-    enum status status = sender_make();
+    enum status status = core_sender_make();
     if (status != STATUS_OK)
         return status;
     if (!fork_handlers && pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) != 0)
@@ -305,10 +184,20 @@ void core_span_end(struct span *span, uint64_t end_ns) {
         sender_wake(core.sender);
 }
 
-void core_flight_begin(struct span *span, const char *detail, size_t bytes) {
+void core_flight_begin(struct span *span, struct span_text name) {
     struct ring *ring = span->recording && core.options.spans_exported ? core_ring() : NULL;
     if (ring != NULL)
-        span->flight = ring_flight_begin(ring, &span->head, NULL, 0, detail, bytes);
+        span->flight = ring_flight_begin(ring, &span->head, name.text, name.id != 0 ? 0 : name.bytes, NULL, 0);
+}
+
+void core_flight_name(const struct span *span, struct span_text name) {
+    if (span->recording)
+        ring_flight_name(core.ring, span->flight, name.id, name.text, name.bytes);
+}
+
+void core_flight_detail(const struct span *span, const char *detail, size_t bytes) {
+    if (span->recording)
+        ring_flight_detail(core.ring, span->flight, detail, bytes);
 }
 
 void core_metrics_tick(void) {
@@ -323,17 +212,48 @@ bool core_flush(uint64_t timeout_ns) {
     return sender_flush(core.sender, timeout_ns) == STATUS_OK;
 }
 
-void core_stop(uint64_t timeout_ns) {
-    if (!core.running)
+// A collector will read what is left in this process's ring.
+static bool is_left(void) {
+    return core.options.ring_left && (core.ring == NULL || ring_is_shared(core.ring));
+}
+
+void core_finish(uint64_t timeout_ns) {
+    if (!core.running || is_left() || core.sender == NULL)
         return;
     core.metrics_due_ns = 0; // the last ones go along
-    bool something = core.ring != NULL && ring_pending(core.ring);
-    if (core.sender != NULL && (something || metrics_points() > 0))
+    if ((core.ring != NULL && ring_pending(core.ring)) || metrics_points() > 0)
         (void)!core_flush(timeout_ns);
-    core.running = false;
+}
+
+// The last metrics, for the collector to find. Of a process that had nothing to tell so far they are no news.
+static void leave_metrics(void) {
+    uint8_t *room, *body = NULL;
+    size_t bytes = 0;
+    if (core.options.metrics_interval_ns == 0 || (core.ring == NULL && core.sent_points == 0))
+        return;
+    if (core_ring() == NULL || (body = malloc(RING_RECORD_LIMIT)) == NULL)
+        return;
+    if (metrics_encode(core.resource_bytes, (uint32_t)core.resource_used, clock_real_ns(), body, RING_RECORD_LIMIT,
+                       &bytes) == STATUS_OK &&
+        bytes > 0 && ring_reserve(core.ring, RING_METRICS, (uint32_t)bytes, &room) == STATUS_OK) {
+        memcpy(room, body, bytes);
+        ring_commit(room);
+    }
+    free(body);
+}
+
+void core_stop(void) {
+    if (!core.running)
+        return;
+    bool left = is_left();
     if (core.sender != NULL)
         sender_stop(core.sender);
-    if (core.ring != NULL)
+    if (left)
+        leave_metrics();
+    core.running = false;
+    if (left && core.ring != NULL)
+        ring_leave(core.ring);
+    else
         ring_destroy(core.ring); // its file stays for the collector when something is left in it
     core.ring = NULL;
 }

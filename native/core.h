@@ -20,6 +20,7 @@ struct core_header {
 // Strings are copied at start.
 struct core_options {
     const char *ring_directory;        // NULL: private memory, nothing survives the process
+    bool ring_left;                    // the target adopts rings of this directory: at the end it's left there, unsent
     const char *target;                // "unix:/path" or "host:port"; NULL: record and count, send nothing
     const struct core_header *headers; // sent with each call
     size_t header_count;
@@ -27,11 +28,12 @@ struct core_options {
     uint64_t timeout_ns;          // of one export
     uint64_t metrics_interval_ns; // 0: no metrics
     uint64_t ring_limit_bytes;
-    bool spans_exported;     // false: OTEL_TRACES_EXPORTER=none
-    struct span *resource;   // attributes of the OTLP Resource. Moved from: owned by core afterwards
-    uint8_t instance_id[16]; // what service.instance.id spells
-    bool instance_is_ours;   // then a fork's child gets an id of its own, in its ring and its resource
-    const char *version;     // of pillion
+    uint64_t folder_limit_bytes; // of all rings in the directory together
+    bool spans_exported;         // false: OTEL_TRACES_EXPORTER=none
+    struct span *resource;       // attributes of the OTLP Resource. Moved from: owned by core afterwards
+    uint8_t instance_id[16];     // what service.instance.id spells
+    bool instance_is_ours;       // then a fork's child gets an id of its own, in its ring and its resource
+    const char *version;         // of pillion
 };
 
 struct core_stats {
@@ -51,8 +53,11 @@ struct core_stats {
 
 enum status core_start(const struct core_options *options) MUST_USE;
 bool core_running(void);
-// Ends what is left within the time given: flush, stop the thread, remove the ring's file when it was sent whole.
-void core_stop(uint64_t timeout_ns);
+// Before core_stop, and the only part of the end that may wait: sends what is left, unless the ring is left behind.
+void core_finish(uint64_t timeout_ns);
+// Stops the thread (some ms at most) and leaves the ring for the collector, or removes it when it was sent whole. No
+// other thread may be inside a call.
+void core_stop(void);
 // True: everything recorded before the call has been answered by the collector.
 bool core_flush(uint64_t timeout_ns);
 void core_stats(struct core_stats *out);
@@ -65,7 +70,10 @@ void core_metrics_tick(void);
 
 uint32_t core_intern(const char *text, size_t bytes); // 0: the table is full
 void core_span_end(struct span *span, uint64_t end_ns);
-// Lists the span among the requests in flight, with a text for whoever asks what a dead process was doing.
-void core_flight_begin(struct span *span, const char *detail, size_t bytes);
+// Lists the span among the requests in flight, for whoever asks what a dead process was doing.
+void core_flight_begin(struct span *span, struct span_text name);
+// Of a listed span, else without effect: its new name, and a text for people.
+void core_flight_name(const struct span *span, struct span_text name);
+void core_flight_detail(const struct span *span, const char *detail, size_t bytes);
 
 #endif

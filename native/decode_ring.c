@@ -11,6 +11,7 @@
 struct pillion_ring {
     struct ring_image image;
     struct ring_cursor cursor;
+    struct ring_cursor metrics;   // walks on its own
     uint64_t refused;             // records that could not be encoded
     struct otlp_scratch *scratch; // Owned, NULL when only the header was read
     uint8_t *body;                // Owned, OTLP_BYTES_LIMIT
@@ -24,25 +25,42 @@ struct pillion_ring_facts {
     uint32_t pid;
     uint32_t resource_bytes;
     uint8_t instance_id[16];
+    uint8_t ring_id[RING_ID_BYTES];
+    uint64_t head;           // position of the oldest record
     const uint8_t *resource; // Borrowed from the handle
+    uint32_t ended;          // 1: the process left it in order
 };
 
 struct pillion_ring_flight {
     uint8_t trace_id[16];
     uint8_t span_id[8];
+    uint8_t parent_id[8];
     uint64_t start_ns;
     const char *name;   // Borrowed from the handle
     const char *detail; // Borrowed from the handle
     uint32_t name_bytes;
     uint32_t detail_bytes;
     uint32_t kind;
+    uint32_t flags;
+};
+
+// One request: the stretch [start, end) of the ring.
+struct pillion_ring_batch {
+    const uint8_t *body; // Borrowed from the handle until the next call
+    size_t bytes;        // 0: no more
+    uint64_t start;
+    uint64_t end;
+    uint64_t spans;
 };
 
 DECODE_API int pillion_ring_open(const char *path, int whole, int dead, struct pillion_ring **out);
 DECODE_API void pillion_ring_facts(const struct pillion_ring *ring, struct pillion_ring_facts *out);
 DECODE_API int pillion_ring_flight(const struct pillion_ring *ring, uint32_t slot, struct pillion_ring_flight *out);
-DECODE_API size_t pillion_ring_next(struct pillion_ring *ring, const uint8_t **body);
+DECODE_API int pillion_ring_seek(struct pillion_ring *ring, uint64_t position);
+DECODE_API void pillion_ring_next(struct pillion_ring *ring, struct pillion_ring_batch *out);
+DECODE_API size_t pillion_ring_metrics(struct pillion_ring *ring, const uint8_t **body);
 DECODE_API uint64_t pillion_ring_skipped(const struct pillion_ring *ring);
+DECODE_API uint64_t pillion_ring_refused(const struct pillion_ring *ring);
 DECODE_API void pillion_ring_close(struct pillion_ring *ring);
 DECODE_API int pillion_ring_owner_alive(const char *path, int *alive);
 DECODE_API const char *pillion_ring_counter_name(unsigned counter);
@@ -72,7 +90,7 @@ int pillion_ring_open(const char *path, int whole, int dead, struct pillion_ring
     status = ring_image_read(&ring->image, path, whole ? RING_WHOLE : RING_HEADER_ONLY, dead != 0);
     if (status != STATUS_OK)
         goto error;
-    ring->cursor = ring_image_cursor(&ring->image);
+    ring->cursor = ring->metrics = ring_image_cursor(&ring->image);
     *out = ring;
     return STATUS_OK;
 error:
@@ -88,6 +106,9 @@ void pillion_ring_facts(const struct pillion_ring *ring, struct pillion_ring_fac
     out->pid = image->pid;
     out->resource_bytes = image->view.resource_bytes;
     memcpy(out->instance_id, image->instance_id, sizeof out->instance_id);
+    memcpy(out->ring_id, image->ring_id, sizeof out->ring_id);
+    out->head = image->head;
+    out->ended = image->ended;
     out->resource = image->view.resource;
 }
 
@@ -100,29 +121,56 @@ int pillion_ring_flight(const struct pillion_ring *ring, uint32_t slot, struct p
         (void)intern_get(&ring->image.view.strings, flight.head.name_id, &flight.name, &flight.name_bytes);
     memcpy(out->trace_id, flight.head.trace_id, sizeof out->trace_id);
     memcpy(out->span_id, flight.head.span_id, sizeof out->span_id);
+    memcpy(out->parent_id, flight.head.parent_id, sizeof out->parent_id);
     out->start_ns = flight.head.start_ns;
     out->name = flight.name;
     out->name_bytes = flight.name_bytes;
     out->detail = flight.detail;
     out->detail_bytes = flight.detail_bytes;
     out->kind = flight.head.kind;
+    out->flags = flight.head.flags;
     return 1;
 }
 
-// Bytes of the next ExportTraceServiceRequest, 0: no more. The body is valid until the next call.
-size_t pillion_ring_next(struct pillion_ring *ring, const uint8_t **body) {
+// Before the first pillion_ring_next: goes on where another walk ended. 0: this ring has no such position.
+int pillion_ring_seek(struct pillion_ring *ring, uint64_t position) {
+    return ring_cursor_seek(&ring->cursor, position);
+}
+
+// The next ExportTraceServiceRequest.
+void pillion_ring_next(struct pillion_ring *ring, struct pillion_ring_batch *out) {
     struct otlp_result result = {0};
     do {
+        out->start = ring_cursor_at(&ring->cursor);
         otlp_encode_spans(ring->scratch, &ring->cursor, ring->body, OTLP_BYTES_LIMIT, &result);
         ring->refused += result.skipped;
     } while (result.bytes == 0 && result.skipped != 0);
-    *body = ring->body;
-    return result.bytes;
+    out->end = ring_cursor_at(&ring->cursor);
+    out->spans = result.spans;
+    out->bytes = result.bytes;
+    out->body = ring->body;
 }
 
-// Records that were never finished, and records that made no sense, as far as the walk has come.
+// Bytes of the next ExportMetricsServiceRequest that lies in the ring, 0: no more.
+size_t pillion_ring_metrics(struct pillion_ring *ring, const uint8_t **body) {
+    struct ring_entry entry;
+    while (ring_next(&ring->metrics, &entry)) {
+        if (entry.kind != RING_METRICS)
+            continue;
+        *body = entry.bytes;
+        return entry.length;
+    }
+    return 0;
+}
+
+// Records that were begun and never finished, as far as the walk has come.
 uint64_t pillion_ring_skipped(const struct pillion_ring *ring) {
-    return ring->cursor.skipped + ring->refused;
+    return ring->cursor.skipped;
+}
+
+// Records that made no sense.
+uint64_t pillion_ring_refused(const struct pillion_ring *ring) {
+    return ring->refused;
 }
 
 int pillion_ring_owner_alive(const char *path, int *alive) {

@@ -211,6 +211,8 @@ static void begin_call(struct delivery *d, uint64_t now_ns) {
     struct grpc_request request = {.path = d->batch.path, .body = d->batch.body, .bytes = d->batch.bytes};
     struct grpc_result result = {.code = GRPC_INTERNAL};
     request.timeout_ns = d->deadline_ns > now_ns ? d->deadline_ns - now_ns : 1;
+    if (d->batch.id != NULL)
+        request.header = (struct grpc_header){SENDER_BATCH_HEADER, d->batch.id};
     switch (grpc_call(d->grpc, &request)) {
     case STATUS_OK:
         return;

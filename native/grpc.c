@@ -202,7 +202,7 @@ static enum status open_session(struct grpc *grpc) {
 enum status grpc_open(struct grpc **out, const struct grpc_options *options) {
     enum status status = STATUS_BAD_INPUT;
     *out = NULL;
-    if (options->header_count > MAX_HEADERS - 10)
+    if (options->header_count > MAX_HEADERS - 11)
         return STATUS_BAD_INPUT;
     for (size_t i = 0; i < options->header_count; i++) {
         if (!grpc_header_valid(&options->headers[i]))
@@ -260,6 +260,10 @@ static int32_t submit(struct grpc *grpc) {
     add_header(list, &count, "user-agent", grpc->options.user_agent);
     for (size_t i = 0; i < grpc->options.header_count; i++)
         add_header(list, &count, grpc->options.headers[i].name, grpc->options.headers[i].value);
+    if (grpc->call.request.header.name != NULL) {
+        add_header(list, &count, grpc->call.request.header.name, grpc->call.request.header.value);
+        list[count - 1].flags = NGHTTP2_NV_FLAG_NO_INDEX; // never the same again
+    }
     return nghttp2_submit_request(grpc->session, NULL, list, count, &body, NULL);
 }
 

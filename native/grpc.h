@@ -54,7 +54,8 @@ struct grpc_request {
     const char *path;    // Borrowed until the call has ended
     const uint8_t *body; // Borrowed until the call has ended; the message, without gRPC's 5 bytes
     size_t bytes;
-    uint64_t timeout_ns; // told to the server in grpc-timeout; 0: not told. The caller watches the clock
+    uint64_t timeout_ns;       // told to the server in grpc-timeout; 0: not told. The caller watches the clock
+    struct grpc_header header; // one more, of this call alone; name NULL: none. It must pass grpc_header_valid
 };
 
 struct grpc_result {

@@ -76,39 +76,42 @@ static void start_failed(enum status status, const char *target) {
     PyErr_Format(PyExc_RuntimeError, "cannot start: %s (target %s)", reasons[status], target != NULL ? target : "none");
 }
 
+static char *start_names[] = {"resource",
+                              "instance_id",
+                              "instance_is_ours",
+                              "version",
+                              "target",
+                              "headers",
+                              "ring_directory",
+                              "ring_left",
+                              "ring_bytes",
+                              "rings_bytes",
+                              "interval_ns",
+                              "timeout_ns",
+                              "metrics_interval_ns",
+                              "traces",
+                              "sampler",
+                              "ratio",
+                              "limits",
+                              "propagate_trace",
+                              "propagate_baggage",
+                              "capture_query",
+                              NULL};
+
 static PyObject *start_py(PyObject *module, PyObject *args, PyObject *kwargs) {
     (void)module;
-    static char *names[] = {"resource",
-                            "instance_id",
-                            "instance_is_ours",
-                            "version",
-                            "target",
-                            "headers",
-                            "ring_directory",
-                            "ring_bytes",
-                            "interval_ns",
-                            "timeout_ns",
-                            "metrics_interval_ns",
-                            "traces",
-                            "sampler",
-                            "ratio",
-                            "limits",
-                            "propagate_trace",
-                            "propagate_baggage",
-                            "capture_query",
-                            NULL};
     PyObject *resource, *headers, *limits;
     const char *instance_id, *sampler;
     Py_ssize_t instance_bytes;
-    int instance_is_ours, traces, trace, baggage, query;
+    int instance_is_ours, left, traces, trace, baggage, query;
     double ratio;
     struct core_options options = {0};
-    unsigned long long ring_bytes, interval_ns, timeout_ns, metrics_ns;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "$O!y#pszOzKKKKpsdO!ppp:start", names, &PyDict_Type, &resource,
-                                     &instance_id, &instance_bytes, &instance_is_ours, &options.version,
-                                     &options.target, &headers, &options.ring_directory, &ring_bytes, &interval_ns,
-                                     &timeout_ns, &metrics_ns, &traces, &sampler, &ratio, &PyDict_Type, &limits, &trace,
-                                     &baggage, &query))
+    unsigned long long ring_bytes, rings_bytes, interval_ns, timeout_ns, metrics_ns;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "$O!y#pszOzpKKKKKpsdO!ppp:start", start_names, &PyDict_Type,
+                                     &resource, &instance_id, &instance_bytes, &instance_is_ours, &options.version,
+                                     &options.target, &headers, &options.ring_directory, &left, &ring_bytes,
+                                     &rings_bytes, &interval_ns, &timeout_ns, &metrics_ns, &traces, &sampler, &ratio,
+                                     &PyDict_Type, &limits, &trace, &baggage, &query))
         return NULL;
     struct core_header list[32];
     if (core_running() || instance_bytes != 16) {
@@ -123,7 +126,9 @@ static PyObject *start_py(PyObject *module, PyObject *args, PyObject *kwargs) {
     options.interval_ns = interval_ns;
     options.timeout_ns = timeout_ns;
     options.metrics_interval_ns = metrics_ns;
+    options.ring_left = left != 0;
     options.ring_limit_bytes = ring_bytes;
+    options.folder_limit_bytes = rings_bytes;
     options.spans_exported = traces != 0;
     propagate_trace = trace != 0;
     propagate_baggage = baggage != 0;
@@ -143,8 +148,9 @@ static PyObject *stop_py(PyObject *module, PyObject *args) {
     if (!PyArg_ParseTuple(args, "|d:stop", &seconds))
         return NULL;
     Py_BEGIN_ALLOW_THREADS;
-    core_stop((uint64_t)(seconds < 0 ? 0 : seconds * 1e9));
+    core_finish((uint64_t)(seconds < 0 ? 0 : seconds * 1e9));
     Py_END_ALLOW_THREADS;
+    core_stop(); // with the GIL: no other thread is inside a call
     Py_RETURN_NONE;
 }
 

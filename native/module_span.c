@@ -58,10 +58,12 @@ SpanObject *span_object_begin(PyObject *parent, enum span_kind kind, struct span
     bool has_parent = context_of(parent, &context, &baggage);
     span_begin_at(&span->span, has_parent ? &context : NULL, kind, name, scope_id, start_ns);
     span->baggage = context_baggage(parent, baggage);
-    if (kind == SPAN_SERVER || kind == SPAN_CONSUMER)
+    if (kind == SPAN_SERVER || kind == SPAN_CONSUMER) {
         span->entry_open = span;
-    else if (span_object_check(parent))
+        core_flight_begin(&span->span, name);
+    } else if (span_object_check(parent)) {
         span->entry_open = (SpanObject *)Py_XNewRef((PyObject *)((SpanObject *)parent)->entry_open);
+    }
     runtime_span_began(span->span.head.start_ns);
     return span;
 }
@@ -111,6 +113,7 @@ static PyObject *span_name_method(SpanObject *span, PyObject *name) {
     PyObject *py_keep = NULL;
     struct span_text text = text_of(name, &py_keep);
     span_name(&span->span, text);
+    core_flight_name(&span->span, text);
     Py_XDECREF(py_keep);
     Py_RETURN_NONE;
 }

@@ -142,7 +142,7 @@ static void set_path(struct span *span, PyObject *environ, struct authority_text
             memcpy(detail, method.text, used);
         detail[used] = ' ';
         memcpy(detail + used + 1, path, rest);
-        core_flight_begin(span, detail, used + 1 + rest);
+        core_flight_detail(span, detail, used + 1 + rest);
     }
     Py_XDECREF(py_path);
     struct authority_text query = variable(environ, ENV_QUERY);

@@ -68,13 +68,15 @@ static uint32_t scope_index(struct batch *batch, uint32_t id) {
     return batch->scopes++;
 }
 
-enum taken { TAKEN, LEFT, REFUSED };
+enum taken { TAKEN, LEFT, REFUSED, PASSED };
 
-// Adds one record to the batch, or leaves it to the next one, or refuses it for good.
+// Adds one record to the batch, leaves it to the next one, refuses it for good, or passes over what is no span.
 static enum taken take(struct batch *batch, const struct ring_entry *entry, size_t capacity) {
     struct span_record head;
     size_t at = batch->encoded.bytes, heads = batch->heads;
     uint32_t scopes = batch->scopes;
+    if (entry->kind == RING_METRICS)
+        return PASSED;
     if (entry->kind != RING_SPAN || !otlp_record_ok(entry->bytes, entry->length))
         return REFUSED;
     memcpy(&head, entry->bytes, sizeof head);

@@ -18,7 +18,8 @@
 struct ring;
 struct span_record;
 
-enum ring_kind { RING_SPAN = 1, RING_LINK = 255 };
+// RING_METRICS: an encoded ExportMetricsServiceRequest, which a process leaves behind when it ends.
+enum ring_kind { RING_SPAN = 1, RING_METRICS = 2, RING_LINK = 255 };
 
 // Loss ledger: recorded = sent + rejected + every dropped_* + what still lies in the ring.
 enum ring_counter {
@@ -43,18 +44,22 @@ struct ring_options {
     uint32_t resource_bytes;  // <= RING_RESOURCE_LIMIT
     uint8_t instance_id[16];  // service.instance.id
     uint64_t limit_bytes;     // of the whole ring; 0: 16 MiB
+    uint64_t folder_bytes;    // of all rings in `directory`, those of dead processes included; 0: 256 MiB
     void (*wake)(void *self); // may be NULL; called on a producer's thread when a segment is full: must be cheap
     void *wake_self;          // Borrowed
 };
 #define RING_RESOURCE_LIMIT 16384u
+#define RING_ID_BYTES 16u
 
 // --- producer side, any thread -------------------------------------------------------------------------------------
 
 // Makes <directory>/<pid>-<startticks>.ring, mode 0600 (with .1, .2 … after the ticks if that exists: an exec before
-// us). UNSUPPORTED: not a tmpfs; NO_MEMORY: the tmpfs is full; IO: errno says; then try again with directory NULL.
+// us). UNSUPPORTED: not a tmpfs; NO_MEMORY: the tmpfs is full; FULL: the folder holds too many rings already; IO: errno
+// says; then try again with directory NULL.
 MUST_USE enum status ring_create(struct ring **out, const struct ring_options *options);
 bool ring_is_shared(const struct ring *ring);
-const char *ring_path(const struct ring *ring); // "" when private
+const char *ring_path(const struct ring *ring);  // "" when private
+const uint8_t *ring_id(const struct ring *ring); // RING_ID_BYTES random ones, of this ring alone
 
 // Interns into the process's table and makes sure that this ring (may be NULL) has it too. 0: not interned.
 uint32_t ring_intern(struct ring *ring, const char *text, size_t bytes);
@@ -74,7 +79,10 @@ uint64_t ring_counter(const struct ring *ring, enum ring_counter counter);
 // Requests in flight: what a process was doing when it died. Returns a token for _end, or -1 (table full, or no ring).
 int32_t ring_flight_begin(struct ring *ring, const struct span_record *head, const char *name, size_t name_bytes,
                           const char *detail, size_t detail_bytes);
-void ring_flight_end(struct ring *ring, int32_t token); // tokens of another ring are ignored
+// Tokens of another ring are ignored.
+void ring_flight_name(struct ring *ring, int32_t token, uint32_t name_id, const char *name, size_t name_bytes);
+void ring_flight_detail(struct ring *ring, int32_t token, const char *detail, size_t detail_bytes);
+void ring_flight_end(struct ring *ring, int32_t token);
 
 // --- consumer side, one thread -------------------------------------------------------------------------------------
 
@@ -102,8 +110,11 @@ struct ring_entry {
     uint32_t length;
 };
 
-struct ring_cursor ring_cursor(struct ring *ring);                      // at the oldest record that was not released
-bool ring_next(struct ring_cursor *cursor, struct ring_entry *out);     // false: nothing committed there now
+struct ring_cursor ring_cursor(struct ring *ring);                  // at the oldest record that was not released
+bool ring_next(struct ring_cursor *cursor, struct ring_entry *out); // false: nothing committed there now
+uint64_t ring_cursor_at(const struct ring_cursor *cursor);          // its position: a number in this ring only
+// Moves on to a position. False: there is none of that number ahead, and the cursor is of no more use.
+bool ring_cursor_seek(struct ring_cursor *cursor, uint64_t position);
 void ring_release(struct ring *ring, const struct ring_cursor *cursor); // everything before the cursor is free again
 bool ring_pending(struct ring *ring);                                   // is a record waiting? (any thread; cheap)
 bool ring_wants_growth(struct ring *ring);                              // less than a quarter free, and below the limit
@@ -114,6 +125,9 @@ void ring_shrink(struct ring *ring);
 
 // Unmaps. Removes the file if every record was released, else leaves it for the collector.
 void ring_destroy(struct ring *ring);
+// Unmaps and leaves the file in any case, marked as ended in order and without the segments that are of no use. For a
+// ring that a collector of this folder will read to its end and remove. No thread may write any more.
+void ring_leave(struct ring *ring);
 // In the child of a fork (the mapping is not there): frees the handle only. Also resets the counters kept aside.
 void ring_forget(struct ring *ring);
 

@@ -6,6 +6,7 @@
 // application's thread; ring_grow on the sender's.
 #define _GNU_SOURCE
 #include "clock.h"
+#include "ids.h"
 #include "ring_layout.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -137,6 +138,7 @@ static void fill(struct ring *ring, const struct ring_options *options, uint64_t
     file->start_ticks = start_ticks;
     file->created_ns = clock_real_ns();
     memcpy(file->instance_id, options->instance_id, sizeof file->instance_id);
+    ids_bytes(file->ring_id, sizeof file->ring_id);
     file->resource_bytes = options->resource_bytes;
     if (options->resource_bytes != 0)
         memcpy((uint8_t *)file + RING_RESOURCE_AT, options->resource, options->resource_bytes);
@@ -171,6 +173,9 @@ static struct ring *new_handle(const struct ring_options *options) {
 
 // The file, from nothing to its published name. The temporary name is gone in any case.
 static enum status make_shared(struct ring *ring, const struct ring_options *options, uint64_t ticks) {
+    enum status status = ring_folder_room(options->directory, options->folder_bytes);
+    if (status != STATUS_OK)
+        return status;
     size_t room = strlen(options->directory) + PATH_ROOM;
     char *temporary = malloc(room);
     if (temporary == NULL)
@@ -178,7 +183,7 @@ static enum status make_shared(struct ring *ring, const struct ring_options *opt
     snprintf(temporary, room, "%s/.%d-%llu.%u.tmp", options->directory, getpid(), (unsigned long long)ticks,
              ring->serial);
     int stem = snprintf(ring->path, room, "%s/%d-%llu", options->directory, getpid(), (unsigned long long)ticks);
-    enum status status = map_file(ring, temporary);
+    status = map_file(ring, temporary);
     if (status == STATUS_OK) {
         madvise(ring->file, ring->mapped_bytes, MADV_DONTFORK);
         ring->shared = true;
@@ -225,6 +230,10 @@ bool ring_is_shared(const struct ring *ring) {
 
 const char *ring_path(const struct ring *ring) {
     return ring->path;
+}
+
+const uint8_t *ring_id(const struct ring *ring) {
+    return ring->file->ring_id;
 }
 
 uint32_t ring_segments(const struct ring *ring) {
@@ -300,5 +309,21 @@ void ring_destroy(struct ring *ring) {
     if (ring->shared && !ring_pending(ring))
         unlink(ring->path);
     munmap(ring->file, ring->mapped_bytes);
+    free(ring);
+}
+
+void ring_leave(struct ring *ring) {
+    struct ring_file *file = ring->file;
+    uint32_t used = atomic_load(&file->segment_count);
+    uint64_t unused = atomic_load(&file->free_slots) | ring->given_back;
+    if (!ring_pending(ring))
+        used = 0;
+    while (used > 0 && (unused >> (used - 1) & 1) != 0)
+        used--;
+    atomic_store(&file->segment_count, used);
+    atomic_store(&file->ended, 1);
+    if (ring->shared && truncate(ring->path, (off_t)bytes_of(used)) != 0)
+        errno = 0; // then it stays larger than it needs to be
+    munmap(file, ring->mapped_bytes);
     free(ring);
 }

@@ -49,8 +49,43 @@ int32_t ring_flight_begin(struct ring *ring, const struct span_record *head, con
     return (int32_t)(ring->serial << 8 | (uint32_t)slot);
 }
 
+static bool is_ours(const struct ring *ring, int32_t token) {
+    return ring != NULL && token >= 0 && (uint32_t)token >> 8 == ring->serial;
+}
+
+// The entry, not to be read until rewritten; NULL: none of ours.
+static struct ring_flight *rewrite(struct ring *ring, int32_t token) {
+    if (!is_ours(ring, token))
+        return NULL;
+    struct ring_flight *flight = flight_at(ring, (uint32_t)token & 0xff);
+    atomic_store_explicit(&flight->state, RING_FLIGHT_WRITING, memory_order_relaxed);
+    atomic_thread_fence(memory_order_release);
+    return flight;
+}
+
+static void rewritten(struct ring_flight *flight) {
+    atomic_store_explicit(&flight->state, RING_FLIGHT_SET, memory_order_release);
+}
+
+void ring_flight_name(struct ring *ring, int32_t token, uint32_t name_id, const char *name, size_t name_bytes) {
+    struct ring_flight *flight = rewrite(ring, token);
+    if (flight == NULL)
+        return;
+    flight->head.name_id = name_id;
+    flight->name_bytes = put(flight->name, sizeof flight->name, name, name_id != 0 ? 0 : name_bytes);
+    rewritten(flight);
+}
+
+void ring_flight_detail(struct ring *ring, int32_t token, const char *detail, size_t detail_bytes) {
+    struct ring_flight *flight = rewrite(ring, token);
+    if (flight == NULL)
+        return;
+    flight->detail_bytes = put(flight->detail, sizeof flight->detail, detail, detail_bytes);
+    rewritten(flight);
+}
+
 void ring_flight_end(struct ring *ring, int32_t token) {
-    if (ring == NULL || token < 0 || (uint32_t)token >> 8 != ring->serial)
+    if (!is_ours(ring, token))
         return;
     uint32_t slot = (uint32_t)token & 0xff;
     atomic_store_explicit(&flight_at(ring, slot)->state, RING_FLIGHT_FREE, memory_order_relaxed);

@@ -17,7 +17,7 @@
 #include <stdatomic.h>
 
 #define RING_MAGIC "PILLRING"
-#define RING_LAYOUT 1u
+#define RING_LAYOUT 2u
 #define RING_SEGMENT_BYTES 262144u
 #define RING_SEGMENTS_FIRST 3u // at rest: below 1 MiB
 #define RING_SEGMENTS_STEP 4u
@@ -53,6 +53,8 @@ struct ring_file {
     uint64_t start_ticks; // of the process, as in /proc/<pid>/stat
     uint64_t created_ns;  // since the epoch
     uint8_t instance_id[16];
+    uint8_t ring_id[RING_ID_BYTES];
+    _Atomic uint32_t ended;                           // 1: the process left it in order
     alignas(64) _Atomic uint64_t tail;                // where the next record goes
     alignas(64) _Atomic uint64_t head;                // oldest record that was not released
     alignas(64) _Atomic uint64_t free_slots;          // bit set: segment exists and is empty
@@ -98,6 +100,8 @@ uint32_t ring_segments(const struct ring *ring);
 void ring_refill(struct ring *ring, uint32_t slot);
 // Takes over what ring_count had kept aside while there was no ring.
 void ring_adopt_counts(struct ring *ring);
+// FULL: the folder holds as many rings, or as many bytes of them, as it may.
+MUST_USE enum status ring_folder_room(const char *directory, uint64_t limit_bytes);
 // Copies what the process's table of strings has and the ring has not.
 void ring_sync_strings(struct ring *ring);
 

@@ -39,6 +39,8 @@ enum status ring_image_parse(struct ring_image *out, uint8_t *memory, size_t byt
     out->start_ticks = file->start_ticks;
     out->created_ns = file->created_ns;
     memcpy(out->instance_id, file->instance_id, sizeof out->instance_id);
+    memcpy(out->ring_id, file->ring_id, sizeof out->ring_id);
+    out->ended = atomic_load_explicit(&file->ended, memory_order_relaxed) == 1;
     for (unsigned i = 0; i < RING_COUNTERS; i++)
         out->counters[i] = atomic_load_explicit(&file->counters[i], memory_order_relaxed);
     for (unsigned i = 0; i < RING_FLIGHT_SLOTS / 64; i++)

@@ -14,6 +14,8 @@ struct ring_image {
     uint64_t start_ticks;
     uint64_t created_ns;
     uint8_t instance_id[16];
+    uint8_t ring_id[RING_ID_BYTES];
+    bool ended; // the process left it in order
     uint64_t counters[RING_COUNTERS];
     uint64_t flights[4]; // bit set: entry taken
     uint64_t head;       // packed position

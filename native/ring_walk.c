@@ -31,32 +31,51 @@ static bool follow(struct ring_cursor *cursor, uint32_t slot) {
     return true;
 }
 
-bool ring_next(struct ring_cursor *cursor, struct ring_entry *out) {
+enum step { STEP_END, STEP_ON, STEP_RECORD };
+
+// Over one word: a link, a record that was never committed (both ON), or a record.
+static enum step step(struct ring_cursor *cursor, struct ring_entry *out) {
     const struct ring_view *view = cursor->view;
-    while (cursor->slot < view->segment_count && cursor->offset <= RING_SEGMENT_BYTES - 8 && cursor->offset % 8 == 0) {
-        const uint8_t *at = view->segments + (size_t)cursor->slot * RING_SEGMENT_BYTES + cursor->offset;
-        uint64_t word = atomic_load_explicit((const _Atomic uint64_t *)at, memory_order_acquire);
-        uint32_t kind = (word >> 40) & 0xff, state = (word >> 32) & 0xff, length = (uint32_t)word;
-        if (word >> 48 != cursor->generation || (state != RING_BUSY && state != RING_COMMITTED))
-            return false;
-        if (kind == RING_LINK) {
-            if (!follow(cursor, length))
-                return false;
-            continue;
-        }
-        if (length > RING_RECORD_LIMIT || cursor->offset + ring_stride(length) > RING_SEGMENT_BYTES - 8)
-            return false;
-        if (state == RING_BUSY && !view->dead)
-            return false;
-        cursor->offset += ring_stride(length);
-        if (state == RING_BUSY) {
-            cursor->skipped++;
-            continue;
-        }
-        *out = (struct ring_entry){.kind = (enum ring_kind)kind, .bytes = at + 8, .length = length};
-        return true;
+    if (cursor->slot >= view->segment_count || cursor->offset > RING_SEGMENT_BYTES - 8 || cursor->offset % 8 != 0)
+        return STEP_END;
+    const uint8_t *at = view->segments + (size_t)cursor->slot * RING_SEGMENT_BYTES + cursor->offset;
+    uint64_t word = atomic_load_explicit((const _Atomic uint64_t *)at, memory_order_acquire);
+    uint32_t kind = (word >> 40) & 0xff, state = (word >> 32) & 0xff, length = (uint32_t)word;
+    if (word >> 48 != cursor->generation || (state != RING_BUSY && state != RING_COMMITTED))
+        return STEP_END;
+    if (kind == RING_LINK)
+        return follow(cursor, length) ? STEP_ON : STEP_END;
+    if (length > RING_RECORD_LIMIT || cursor->offset + ring_stride(length) > RING_SEGMENT_BYTES - 8)
+        return STEP_END;
+    if (state == RING_BUSY && !view->dead)
+        return STEP_END;
+    cursor->offset += ring_stride(length);
+    if (state == RING_BUSY) {
+        cursor->skipped++;
+        return STEP_ON;
     }
-    return false;
+    *out = (struct ring_entry){.kind = (enum ring_kind)kind, .bytes = at + 8, .length = length};
+    return STEP_RECORD;
+}
+
+bool ring_next(struct ring_cursor *cursor, struct ring_entry *out) {
+    enum step taken;
+    do
+        taken = step(cursor, out);
+    while (taken == STEP_ON);
+    return taken == STEP_RECORD;
+}
+
+uint64_t ring_cursor_at(const struct ring_cursor *cursor) {
+    return ring_pack((struct ring_position){cursor->generation, cursor->slot, cursor->offset});
+}
+
+bool ring_cursor_seek(struct ring_cursor *cursor, uint64_t position) {
+    struct ring_entry entry;
+    while (ring_cursor_at(cursor) != position)
+        if (step(cursor, &entry) == STEP_END)
+            return false;
+    return true;
 }
 
 // The tail has left it: see leave.

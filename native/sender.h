@@ -22,12 +22,15 @@ enum sender_outcome {
     SENDER_REJECTED, // the target refused all of it for good: dropped, `rejected` = items
 };
 
+#define SENDER_BATCH_HEADER "pillion-batch"
+
 // One request. All of it is the source's and stays valid until done(), also while the sender is paused.
 struct sender_batch {
     const char *path;    // Borrowed: "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
     const uint8_t *body; // Borrowed: the encoded request
     size_t bytes;        // of body
     uint64_t items;      // spans, points or records in it, for counting
+    const char *id;      // Borrowed; tells this batch from all others, sent as SENDER_BATCH_HEADER; NULL: it has none
 };
 
 // Called on the sender's thread only, one call at a time (threads follow one another). Must not block.

@@ -20,7 +20,8 @@ VARIABLES = (
     ("PILLION_RUN_DIR", "`/run/pillion` or private", "where the collector's socket and the rings live"),
     ("PILLION_SOCKET", "in the run directory", "the collector's; wins over `OTEL_EXPORTER_OTLP_ENDPOINT`"),
     ("PILLION_RING_BYTES", "16M", "how much a process keeps at most while the collector is away (1M to 1G)"),
-    ("PILLION_EXIT_TIMEOUT", "500", "how many ms the exit of a process may wait for a collector that answers"),
+    ("PILLION_RINGS_BYTES", "256M", "how much all rings of the run directory may take; beyond it a new one is private"),
+    ("PILLION_EXIT_TIMEOUT", "500", "how many ms an exit may wait for another receiver than the node's collector"),
     ("PILLION_LOG", "none", "file that gets pillion's own messages"),
     ("PILLION_CAPTURE_QUERY", "false", "`true`: record query strings of URLs (they may hold secrets)"),
 )  # fmt: skip
@@ -66,6 +67,7 @@ class Config:
         "ratio",
         "resource_attributes",
         "ring_bytes",
+        "rings_bytes",
         "run_dir",
         "sampler",
         "service",
@@ -94,6 +96,7 @@ class Config:
     excluded_urls: dict[str, tuple[str, ...]]  # "" for all libraries, else by library in lower case
     run_dir: str | None  # PILLION_RUN_DIR
     ring_bytes: int
+    rings_bytes: int
     log: str | None  # PILLION_LOG
     log_correlation: bool  # OTEL_PYTHON_LOG_CORRELATION: trace ids also in the text of log lines
     capture_query: bool
@@ -213,7 +216,8 @@ def read(environ: Mapping[str, str]) -> tuple[Config, list[str]]:
         disabled_hooks=reader.words("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"),
         excluded_urls=_excluded_urls(reader),
         run_dir=_absolute(reader, "PILLION_RUN_DIR", "the default"),
-        ring_bytes=_ring_bytes(reader),
+        ring_bytes=_size(reader, "PILLION_RING_BYTES", 16, 1 << 30, "1G"),
+        rings_bytes=_size(reader, "PILLION_RINGS_BYTES", 256, 1 << 40, "1T"),
         log=_absolute(reader, "PILLION_LOG", "none"),
         log_correlation=reader.flag("OTEL_PYTHON_LOG_CORRELATION"),
         capture_query=reader.flag("PILLION_CAPTURE_QUERY", own=True),
@@ -326,16 +330,16 @@ def url_filter(patterns: Sequence[str]) -> tuple[Callable[[str], bool] | None, l
     return (lambda url: search(url) is not None) if good else None, problems
 
 
-def _ring_bytes(reader: _Reader) -> int:
-    name, value = reader.text("PILLION_RING_BYTES")
-    digits = (value or "16M").upper()
-    shift = {"K": 10, "M": 20, "G": 30}.get(digits[-1:], 0)
+def _size(reader: _Reader, setting: str, default_mib: int, most: int, most_text: str) -> int:
+    name, value = reader.text(setting)
+    digits = (value or f"{default_mib}M").upper()
+    shift = {"K": 10, "M": 20, "G": 30, "T": 40}.get(digits[-1:], 0)
     digits = digits[:-1] if shift else digits
     size = int(digits) << shift if digits.isascii() and digits.isdigit() and len(digits) < 13 else 0
-    if 1 << 20 <= size <= 1 << 30:
+    if 1 << 20 <= size <= most:
         return size
-    reader.problem(name, "not a size from 1M to 1G", "16M", value)
-    return 16 << 20
+    reader.problem(name, f"not a size from 1M to {most_text}", f"{default_mib}M", value)
+    return default_mib << 20
 
 
 def _absolute(reader: _Reader, name: str, default: str) -> str | None:

@@ -80,18 +80,34 @@ def _start(settings: config.Config) -> None:
 
     attributes = resource.attributes(VERSION, settings.service, settings.resource_attributes, resource.System())
     service = str(attributes["service.name"])
-    ours = "service.instance.id" not in settings.resource_attributes
-    instance = str(attributes["service.instance.id"])
-    _record["instance"] = instance
+    _record["instance"] = attributes["service.instance.id"]
+    _start_native(settings, attributes)
+    _native.set_report(guard.report)
+    atexit.register(_native.stop, settings.exit_timeout_ns / 1e9)
+    if settings.metrics:
+        from pillion import runtime_metrics
+
+        runtime_metrics.install()
+    if settings.traces:
+        engine = _hook(settings)
+
+
+def _start_native(settings: config.Config, attributes: dict[str, str | int]) -> None:
+    from pillion import _native
+
+    socket = "unix:" + os.path.join(_run_dir, rundir.SOCKET)
+    target = settings.target or socket
     _native.start(
         resource=attributes,
-        instance_id=_instance_bytes(instance),
-        instance_is_ours=ours,
+        instance_id=_instance_bytes(str(attributes["service.instance.id"])),
+        instance_is_ours="service.instance.id" not in settings.resource_attributes,
         version=VERSION,
-        target=settings.target or "unix:" + os.path.join(_run_dir, rundir.SOCKET),
+        target=target,
         headers=settings.headers,
         ring_directory=os.path.join(_run_dir, "rings"),
+        ring_left=target == socket,  # that collector reads what lies in the rings beside its socket
         ring_bytes=settings.ring_bytes,
+        rings_bytes=settings.rings_bytes,
         interval_ns=settings.interval_ns,
         timeout_ns=settings.timeout_ns,
         metrics_interval_ns=settings.metrics_interval_ns if settings.metrics else 0,
@@ -103,14 +119,6 @@ def _start(settings: config.Config) -> None:
         propagate_baggage=settings.propagate_baggage,
         capture_query=settings.capture_query,
     )
-    _native.set_report(guard.report)
-    atexit.register(_native.stop, settings.exit_timeout_ns / 1e9)
-    if settings.metrics:
-        from pillion import runtime_metrics
-
-        runtime_metrics.install()
-    if settings.traces:
-        engine = _hook(settings)
 
 
 def _hook(settings: config.Config) -> Engine:

@@ -31,29 +31,51 @@ class RingError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Flight:
-    """A request that had begun and not ended."""
+    """A request that had begun and not ended. `parent_id` is empty for a root."""
 
     name: str
     detail: str
     trace_id: str
     span_id: str
+    parent_id: str
     start_ns: int
     kind: int
+    flags: int
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The stretch [start, end) of a ring as an ExportTraceServiceRequest. Positions are numbers of this ring alone."""
+
+    body: bytes
+    start: int
+    end: int
+    spans: int
 
 
 @dataclass(frozen=True, slots=True)
 class Ring:
-    """What a ring holds. `requests` are ExportTraceServiceRequest bytes, `skipped` what could not be made into one."""
+    """What a ring holds from `start` on.
+
+    `ended`: the process left it in order. `head` is the position of the oldest record that was not acknowledged.
+    `metrics` are ExportMetricsServiceRequest bytes. `skipped` records were begun and never finished, `refused` ones
+    make no sense: both counted as recorded.
+    """
 
     pid: int
     start_ticks: int
     created_ns: int
+    ring_id: bytes
     instance: bytes
+    ended: bool
+    head: int
     resource: bytes
     counters: dict[str, int]
     flights: list[Flight]
-    requests: list[bytes]
+    batches: list[Batch]
+    metrics: list[bytes]
     skipped: int
+    refused: int
 
 
 class _Facts(ctypes.Structure):
@@ -64,7 +86,10 @@ class _Facts(ctypes.Structure):
         ("pid", ctypes.c_uint32),
         ("resource_bytes", ctypes.c_uint32),
         ("instance_id", ctypes.c_uint8 * 16),
+        ("ring_id", ctypes.c_uint8 * 16),
+        ("head", ctypes.c_uint64),
         ("resource", ctypes.c_void_p),
+        ("ended", ctypes.c_uint32),
     )
 
 
@@ -72,12 +97,24 @@ class _Flight(ctypes.Structure):
     _fields_ = (
         ("trace_id", ctypes.c_uint8 * 16),
         ("span_id", ctypes.c_uint8 * 8),
+        ("parent_id", ctypes.c_uint8 * 8),
         ("start_ns", ctypes.c_uint64),
         ("name", ctypes.c_void_p),
         ("detail", ctypes.c_void_p),
         ("name_bytes", ctypes.c_uint32),
         ("detail_bytes", ctypes.c_uint32),
         ("kind", ctypes.c_uint32),
+        ("flags", ctypes.c_uint32),
+    )
+
+
+class _Batch(ctypes.Structure):
+    _fields_ = (
+        ("body", ctypes.c_void_p),
+        ("bytes", ctypes.c_size_t),
+        ("start", ctypes.c_uint64),
+        ("end", ctypes.c_uint64),
+        ("spans", ctypes.c_uint64),
     )
 
 
@@ -90,10 +127,14 @@ def _library() -> ctypes.CDLL:
     lib.pillion_ring_facts.argtypes = (pointer, ctypes.POINTER(_Facts))
     lib.pillion_ring_facts.restype = None
     lib.pillion_ring_flight.argtypes = (pointer, ctypes.c_uint32, ctypes.POINTER(_Flight))
-    lib.pillion_ring_next.argtypes = (pointer, ctypes.POINTER(pointer))
-    lib.pillion_ring_next.restype = ctypes.c_size_t
-    lib.pillion_ring_skipped.argtypes = (pointer,)
-    lib.pillion_ring_skipped.restype = ctypes.c_uint64
+    lib.pillion_ring_seek.argtypes = (pointer, ctypes.c_uint64)
+    lib.pillion_ring_next.argtypes = (pointer, ctypes.POINTER(_Batch))
+    lib.pillion_ring_next.restype = None
+    lib.pillion_ring_metrics.argtypes = (pointer, ctypes.POINTER(pointer))
+    lib.pillion_ring_metrics.restype = ctypes.c_size_t
+    for count in (lib.pillion_ring_skipped, lib.pillion_ring_refused):
+        count.argtypes = (pointer,)
+        count.restype = ctypes.c_uint64
     lib.pillion_ring_close.argtypes = (pointer,)
     lib.pillion_ring_close.restype = None
     lib.pillion_ring_owner_alive.argtypes = (ctypes.c_char_p, ctypes.POINTER(number))
@@ -116,42 +157,62 @@ def owner_alive(path: str | os.PathLike[str]) -> bool:
     return bool(alive.value)
 
 
-def read(path: str | os.PathLike[str]) -> Ring:
-    """Everything in the ring that was not acknowledged yet. Reading changes nothing in the file."""
-    return _read(path, whole=True)
+def read(path: str | os.PathLike[str], start: int | None = None) -> Ring:
+    """Everything in the ring from `start`, or else from the oldest record that was not acknowledged.
+
+    Reading changes nothing in the file. RingError: it can't be read, or has no position `start`.
+    """
+    return _read(path, True, start)
 
 
 def peek(path: str | os.PathLike[str]) -> Ring:
-    """The same without the spans: identity, counters and flights, from the first 148 KiB of the file."""
-    return _read(path, whole=False)
+    """The same without spans and metrics: identity, counters and flights, from the first 148 KiB of the file."""
+    return _read(path, False, None)
 
 
-def _read(path: str | os.PathLike[str], whole: bool) -> Ring:
+def _read(path: str | os.PathLike[str], whole: bool, start: int | None) -> Ring:
     lib, handle = _library(), ctypes.c_void_p()
     dead = not owner_alive(path)  # asked first: what the owner committed before it died is then there
     _check(lib.pillion_ring_open(os.fsencode(path), whole, dead, ctypes.byref(handle)), path)
     try:
         facts = _Facts()
         lib.pillion_ring_facts(handle, ctypes.byref(facts))
-        requests = _requests(lib, handle) if whole else []
+        if start is not None and not lib.pillion_ring_seek(handle, start):
+            raise RingError(f"{os.fspath(path)}: there is no position {start:#x} in it")
+        batches = _batches(lib, handle) if whole else []
         return Ring(
             pid=facts.pid,
             start_ticks=facts.start_ticks,
             created_ns=facts.created_ns,
+            ring_id=bytes(facts.ring_id),
             instance=bytes(facts.instance_id),
+            ended=bool(facts.ended),
+            head=facts.head,
             resource=ctypes.string_at(facts.resource, facts.resource_bytes),
             counters={name: facts.counters[index] for index, name in enumerate(counter_names()) if name is not None},
             flights=_flights(lib, handle),
-            requests=requests,
+            batches=batches,
+            metrics=_metrics(lib, handle) if whole else [],
             skipped=lib.pillion_ring_skipped(handle),
+            refused=lib.pillion_ring_refused(handle),
         )
     finally:
         lib.pillion_ring_close(handle)
 
 
-def _requests(lib: ctypes.CDLL, handle: ctypes.c_void_p) -> list[bytes]:
+def _batches(lib: ctypes.CDLL, handle: ctypes.c_void_p) -> list[Batch]:
+    batches: list[Batch] = []
+    one = _Batch()  # filled again for each
+    while True:
+        lib.pillion_ring_next(handle, ctypes.byref(one))
+        if not one.bytes:
+            return batches
+        batches.append(Batch(ctypes.string_at(one.body, one.bytes), one.start, one.end, one.spans))
+
+
+def _metrics(lib: ctypes.CDLL, handle: ctypes.c_void_p) -> list[bytes]:
     requests, body = [], ctypes.c_void_p()
-    while size := lib.pillion_ring_next(handle, ctypes.byref(body)):
+    while size := lib.pillion_ring_metrics(handle, ctypes.byref(body)):
         requests.append(ctypes.string_at(body, size))
     return requests
 
@@ -167,8 +228,10 @@ def _flight(one: _Flight) -> Flight:
         detail=ctypes.string_at(one.detail, one.detail_bytes).decode(errors="replace"),
         trace_id=bytes(one.trace_id).hex(),
         span_id=bytes(one.span_id).hex(),
+        parent_id=bytes(one.parent_id).hex() if any(one.parent_id) else "",
         start_ns=one.start_ns,
         kind=one.kind,
+        flags=one.flags,
     )
 
 

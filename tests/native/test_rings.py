@@ -42,7 +42,7 @@ def writer(folder: Path, lines: list[str]) -> Iterator[tuple[subprocess.Popen[st
 
 
 def spans(ring: rings.Ring) -> list[str]:
-    found = [ExportTraceServiceRequest.FromString(body) for body in ring.requests]
+    found = [ExportTraceServiceRequest.FromString(body) for body in (batch.body for batch in ring.batches)]
     scopes = [scope for one in found for resource in one.resource_spans for scope in resource.scope_spans]
     return [span.name for scope in scopes for span in scope.spans]
 
@@ -58,7 +58,7 @@ def test_ring_of_a_living_process_tells_who_it_is_and_what_it_holds(folder: Path
         assert Resource.FromString(ring.resource).attributes[0].value.string_value == "test"
         assert ring.counters["recorded"] == 3000 and ring.counters["dropped_full"] == 7
         assert spans(ring) == [f"n{i}" for i in range(3000)] and ring.skipped == 0
-        assert len(ring.requests) == 2
+        assert len(ring.batches) == 2
 
 
 def test_ring_of_a_killed_process_gives_all_its_spans_and_what_it_was_doing(folder: Path) -> None:
@@ -99,7 +99,7 @@ def test_reading_changes_nothing(folder: Path) -> None:
 def test_peek_reads_the_header_only(folder: Path) -> None:
     with writer(folder, Wanted().script()) as (_, path):
         ring = rings.peek(path)
-        assert ring.requests == [] and ring.counters["recorded"] == 1 and ring.resource
+        assert ring.batches == [] and ring.counters["recorded"] == 1 and ring.resource
 
 
 @pytest.mark.parametrize("size", [0, 1, 8, 4096, HEADER - 1, 64 << 20])
@@ -116,7 +116,7 @@ def test_file_that_is_no_ring_is_refused(folder: Path, size: int) -> None:
 def test_newer_layout_is_refused_by_name(folder: Path) -> None:
     with writer(folder, []) as (_, path):
         copy = folder / "2-2.ring"
-        copy.write_bytes(path.read_bytes()[:8] + b"\x02" + path.read_bytes()[9:])
+        copy.write_bytes(path.read_bytes()[:8] + b"\xff" + path.read_bytes()[9:])
         with pytest.raises(rings.RingError, match="layout version"):
             rings.read(copy)
 

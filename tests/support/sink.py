@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""sink: the reference grpcio server as collector, on a run directory's socket; keeps what arrives, decoded."""
+"""sink: the reference grpcio server as collector, on a run directory's socket; keeps what arrives, decoded.
+
+As the real one it reads the rings that ended processes left, and takes no batch twice.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from typing import Any
 import grpc
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from pillion_collector import rings
 
 SERVICE = "/opentelemetry.proto.collector."
 
@@ -96,6 +100,8 @@ class Sink(grpc.GenericRpcHandler):
     run_dir: Path
     spans: list[Span] = field(default_factory=list)
     metrics: list[ExportMetricsServiceRequest] = field(default_factory=list)
+    marks: dict[str, tuple[int, int]] = field(default_factory=dict)  # ring -> the last batch that came
+    adopted: list[rings.Ring] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.changed = threading.Condition()
@@ -106,26 +112,54 @@ class Sink(grpc.GenericRpcHandler):
 
     def service(self, details: Any) -> Any:
         """grpcio's question who handles a method."""
-        return grpc.unary_unary_rpc_method_handler(lambda body, _: self.take(details.method, body))
+        batch = dict(details.invocation_metadata).get("pillion-batch", "")
+        return grpc.unary_unary_rpc_method_handler(lambda body, _: self.take(details.method, body, batch))
 
-    def take(self, method: str, body: bytes) -> bytes:
-        """Keeps one request."""
+    def take(self, method: str, body: bytes, batch: str = "") -> bytes:
+        """Keeps one request, but no batch a second time."""
         with self.changed:
-            if method.startswith(SERVICE + "trace"):
+            if method.startswith(SERVICE + "trace") and self.is_new(batch):
                 self.spans.extend(decode(body))
             elif method.startswith(SERVICE + "metrics"):
                 self.metrics.append(ExportMetricsServiceRequest.FromString(body))
             self.changed.notify_all()
         return b""
 
+    def is_new(self, batch: str) -> bool:
+        """By the id of a batch, `ring-start-end`, all in hex; one without an id is always new."""
+        if not batch:
+            return True
+        ring, start, end = batch.split("-")
+        closed = any(one.ring_id.hex() == ring for one in self.adopted)
+        if closed or self.marks.get(ring, (-1, -1))[0] == int(start, 16):
+            return False
+        self.marks[ring] = (int(start, 16), int(end, 16))
+        return True
+
+    def adopt(self) -> None:
+        """Takes what ended processes left in their rings."""
+        for path in (self.run_dir / "rings").glob("*.ring"):
+            with self.changed:
+                if not path.exists() or rings.owner_alive(path):
+                    continue
+                head = rings.peek(path)
+                start, end = self.marks.get(head.ring_id.hex(), (-1, -1))
+                ring = rings.read(path, end if start == head.head else None)
+                self.adopted.append(ring)
+                for batch in ring.batches:
+                    self.spans.extend(decode(batch.body))
+                self.metrics.extend(map(ExportMetricsServiceRequest.FromString, ring.metrics))
+                path.unlink()
+
     def wait(self, enough: Callable[[], bool], seconds: float = 20) -> None:
         """Returns when `enough()` holds; AssertionError with what there is when it doesn't in time."""
         deadline = time.monotonic() + seconds
         with self.changed:
             while not enough():
+                self.adopt()
                 left = deadline - time.monotonic()
                 assert left > 0, f"{len(self.spans)} spans came: {[span.name for span in self.spans]}"
-                self.changed.wait(left)
+                self.changed.wait(min(left, 0.1))
 
     def named(self, name: str) -> list[Span]:
         """The spans of one name."""

@@ -64,6 +64,7 @@ class Traced:
     def execute(self, command: list[str], environ: dict[str, str]) -> Result:
         """Runs a command to its end."""
         done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60, cwd=self.folder)
+        self.sink.adopt()
         return Result(done.returncode, done.stdout, done.stderr)
 
     def log(self) -> str:
