@@ -46,6 +46,11 @@ static inline PyCodeObject *PyFrame_GetCodeOf(PyFrameObject *frame) {
 #define PyFrame_GetCodeOf PyFrame_GetCode
 #endif
 
+// The contextvars context of this thread, NULL before its first; borrowed, for comparing.
+static inline PyObject *compat_context(void) {
+    return PyThreadState_Get()->context;
+}
+
 // An exception set aside as one object; NULL when none is set.
 static inline PyObject *compat_take_exception(void) {
 #if PY_VERSION_HEX >= 0x030c0000

@@ -40,7 +40,7 @@ typedef struct {
 } CallObject;
 
 // The declarations follow the files.
-extern PyTypeObject Span_Type, Remote_Type, Call_Type, Wrapper_Type, StartResponse_Type, Body_Type;
+extern PyTypeObject Span_Type, Remote_Type, Call_Type, Wrapper_Type, StartResponse_Type, Body_Type, Queries_Type;
 
 // module_text.c: Python values into span fields. None of these leaves an exception set.
 struct span_text text_of(PyObject *string, PyObject **py_keep); // *py_keep: to be released after use
@@ -68,6 +68,11 @@ int module_span_init(PyObject *module);
 // module_context.c
 PyObject *context_get(void); // new reference or NULL, never an exception
 void context_set(PyObject *span_or_null);
+// Makes `span` current for a call that starts nothing which outlives it (a query, a request to elsewhere): for whoever
+// asks on this thread and in this context, but not in copies of the context that are made meanwhile. Saves two changes
+// of the context, which are most of a short span's cost. context_take_back undoes both this and context_set.
+void context_lend(SpanObject *span);
+void context_take_back(SpanObject *span, PyObject *previous); // previous is current again, if `span` still was
 // The baggage of `span` in this context: what was set here, else `own`. New reference or NULL.
 PyObject *context_baggage(PyObject *span, PyObject *own);
 void context_set_baggage(PyObject *span, PyObject *text); // here only: other tasks may have the same span
@@ -96,10 +101,15 @@ void runtime_span_began(uint64_t start_ns);
 
 // module_sql.c
 PyObject *sql_py(PyObject *module, PyObject *const *args, Py_ssize_t count);
+int module_sql_init(PyObject *module);
 
 // module_call.c
 CallObject *call_new(PyObject *const *stack, Py_ssize_t count, PyObject *kwnames); // NULL: no exception
 void call_release(CallObject *call);                                               // the stack is gone; NULL is fine
+PyObject *call_argument(CallObject *call, Py_ssize_t index, PyObject *name);       // borrowed or NULL
+
+// module_describe.c: the span of a description: a name, or a tuple of name and attributes. NULL with an exception.
+SpanObject *describe_begin(PyObject *described, PyObject *parent, enum span_kind kind, uint32_t scope_id);
 
 // module_wrap.c
 struct hook_counts {

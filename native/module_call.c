@@ -51,6 +51,23 @@ static PyObject *call_kwargs(CallObject *call, void *unused) {
     return Py_XNewRef(call->kwargs);
 }
 
+PyObject *call_argument(CallObject *call, Py_ssize_t index, PyObject *name) {
+    if (call->stack == NULL) { // the call is over: what was kept
+        if (call->args != NULL && index >= 0 && index < PyTuple_GET_SIZE(call->args))
+            return PyTuple_GET_ITEM(call->args, index);
+        return call->kwargs != NULL ? PyDict_GetItem(call->kwargs, name) : NULL;
+    }
+    if (index >= 0 && index < call->count)
+        return call->stack[index];
+    Py_ssize_t names = call->kwnames != NULL ? PyTuple_GET_SIZE(call->kwnames) : 0;
+    for (Py_ssize_t i = 0; i < names; i++) {
+        PyObject *given = PyTuple_GET_ITEM(call->kwnames, i);
+        if (given == name || PyUnicode_Compare(given, name) == 0)
+            return call->stack[call->count + i];
+    }
+    return NULL;
+}
+
 // get(index, name, default=None): an argument wherever the caller put it.
 static PyObject *call_get(CallObject *call, PyObject *const *args, Py_ssize_t count) {
     Py_ssize_t index = count >= 2 ? PyLong_AsSsize_t(args[0]) : -2;
@@ -58,21 +75,8 @@ static PyObject *call_get(CallObject *call, PyObject *const *args, Py_ssize_t co
         PyErr_SetString(PyExc_TypeError, "get(index: int, name: str, default=None)");
         return NULL;
     }
-    if (call->stack == NULL) { // the call is over: what was kept
-        if (call->args != NULL && index >= 0 && index < PyTuple_GET_SIZE(call->args))
-            return Py_NewRef(PyTuple_GET_ITEM(call->args, index));
-        PyObject *value = call->kwargs != NULL ? PyDict_GetItem(call->kwargs, args[1]) : NULL;
-        return Py_NewRef(value != NULL ? value : count == 3 ? args[2] : Py_None);
-    }
-    if (index >= 0 && index < call->count)
-        return Py_NewRef(call->stack[index]);
-    Py_ssize_t names = call->kwnames != NULL ? PyTuple_GET_SIZE(call->kwnames) : 0;
-    for (Py_ssize_t i = 0; i < names; i++) {
-        PyObject *name = PyTuple_GET_ITEM(call->kwnames, i);
-        if (name == args[1] || PyUnicode_Compare(name, args[1]) == 0)
-            return Py_NewRef(call->stack[call->count + i]);
-    }
-    return Py_NewRef(count == 3 ? args[2] : Py_None);
+    PyObject *value = call_argument(call, index, args[1]);
+    return Py_NewRef(value != NULL ? value : count == 3 ? args[2] : Py_None);
 }
 
 // The caller's stack is gone now: whoever kept the Call keeps what it had asked for.

@@ -9,8 +9,33 @@ static PyObject *current_variable; // Owned. ContextVar
 static PyObject *baggage_variable; // Owned. ContextVar: (span, text or None)
 static bool baggage_used;          // false: nobody has ever set one, so nobody need ask
 
+// A span that is current by this thread's word alone, in this context: see context_lend.
+static __thread struct {
+    PyObject *context; // Borrowed, only compared
+    SpanObject *span;  // Owned, or NULL
+} lent;
+
+static bool lent_here(void) {
+    return lent.span != NULL && lent.context == compat_context() && !lent.span->ended;
+}
+
+static void context_store(PyObject *value) {
+    PyObject *py_token = PyContextVar_Set(current_variable, value != NULL ? value : Py_None);
+    if (py_token == NULL)
+        PyErr_Clear();
+    Py_XDECREF(py_token);
+}
+
+static void lent_forget(void) {
+    SpanObject *py_span = lent.span;
+    lent.span = NULL;
+    Py_XDECREF(py_span);
+}
+
 PyObject *context_get(void) {
     PyObject *py_value = NULL;
+    if (lent_here())
+        return Py_NewRef((PyObject *)lent.span);
     if (PyContextVar_Get(current_variable, NULL, &py_value) < 0)
         PyErr_Clear();
     if (py_value == Py_None)
@@ -19,10 +44,34 @@ PyObject *context_get(void) {
 }
 
 void context_set(PyObject *value) {
-    PyObject *py_token = PyContextVar_Set(current_variable, value != NULL ? value : Py_None);
-    if (py_token == NULL)
-        PyErr_Clear();
-    Py_XDECREF(py_token);
+    if (lent_here()) // somebody asks for more within the call: from here on it's a span like others
+        context_store((PyObject *)lent.span);
+    lent_forget();
+    context_store(value);
+}
+
+void context_lend(SpanObject *span) {
+    PyObject *context = compat_context();
+    if (context == NULL) { // this thread has none yet; the first span makes it
+        context_set((PyObject *)span);
+        return;
+    }
+    if (lent_here())
+        context_store((PyObject *)lent.span);
+    lent_forget();
+    lent.context = context;
+    lent.span = (SpanObject *)Py_NewRef((PyObject *)span);
+}
+
+void context_take_back(SpanObject *span, PyObject *previous) {
+    if (lent.span == span) {
+        lent_forget();
+        return;
+    }
+    PyObject *py_now = context_get();
+    if (py_now == (PyObject *)span)
+        context_set(previous);
+    Py_XDECREF(py_now);
 }
 
 PyObject *context_baggage(PyObject *span, PyObject *own) {

@@ -30,7 +30,8 @@ typedef struct {
 } WrapperObject;
 
 __thread int hook_busy;
-static PyObject *report; // Owned: callable(where, exception), of guard.py
+static PyObject *report;     // Owned: callable(where, exception), of guard.py
+static PyObject *error_type; // Owned: "error.type"
 
 // Runs in the main thread as soon as the application goes on.
 static int raise_late(void *exception) {
@@ -66,14 +67,16 @@ static void wrapper_set(SpanObject *span, PyObject *attributes) {
     if (span->ended || attributes == NULL || !PyDict_Check(attributes))
         return;
     text_set_all(&span->span, attributes, false);
-    if (!span->failed && PyDict_GetItemString(attributes, "error.type") != NULL)
+    if (!span->failed && PyDict_GetItem(attributes, error_type) != NULL)
         span_set_status(&span->span, SPAN_STATUS_ERROR, "", 0);
 }
 
 // Calls a hook's function, with the exception state clean before and after. NULL: it failed, and that is dealt with.
 static PyObject *hook_call(WrapperObject *wrapper, PyObject *function, CallObject *call, PyObject *second) {
+    PyObject *stack[] = {NULL, (PyObject *)call, second}; // the first is the callee's to use
     hook_busy++;
-    PyObject *py_result = PyObject_CallFunctionObjArgs(function, (PyObject *)call, second, NULL);
+    PyObject *py_result =
+        PyObject_Vectorcall(function, stack + 1, (second != NULL ? 2 : 1) | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
     hook_busy--;
     if (py_result == NULL) {
         hook_error(wrapper->original);
@@ -82,32 +85,18 @@ static PyObject *hook_call(WrapperObject *wrapper, PyObject *function, CallObjec
     return py_result;
 }
 
-// Opens the span that `described` (name, or (name, attributes)) tells of; NULL: none.
+// Opens the span that `described` tells of; NULL: none.
 static SpanObject *wrapper_begin(WrapperObject *wrapper, PyObject *described, PyObject *current) {
-    PyObject *name = described, *attributes = NULL;
-    if (PyTuple_CheckExact(described) && PyTuple_GET_SIZE(described) == 2) {
-        name = PyTuple_GET_ITEM(described, 0);
-        attributes = PyTuple_GET_ITEM(described, 1);
-    }
-    if (!PyUnicode_Check(name)) {
-        if (described != Py_None) {
-            PyErr_SetString(PyExc_TypeError, "describe returns a name, (name, attributes) or None");
-            hook_error(wrapper->original);
-            wrapper_error(wrapper);
-        }
+    if (described == Py_None)
         return NULL;
+    SpanObject *span = describe_begin(described, current, (enum span_kind)wrapper->kind, wrapper->scope_id);
+    if (span != NULL) {
+        span->family = wrapper->family;
+        return span;
     }
-    PyObject *py_keep = NULL;
-    struct span_text text = text_of(name, &py_keep);
-    SpanObject *span = span_object_begin(current, (enum span_kind)wrapper->kind, text, wrapper->scope_id, 0);
-    Py_XDECREF(py_keep);
-    if (span == NULL) {
-        PyErr_Clear();
-        return NULL;
-    }
-    span->family = wrapper->family;
-    text_set_all(&span->span, attributes, false);
-    return span;
+    hook_error(wrapper->original);
+    wrapper_error(wrapper);
+    return NULL;
 }
 
 static void wrapper_conclude(WrapperObject *wrapper, CallObject *call, SpanObject *span, PyObject *result) {
@@ -143,13 +132,13 @@ static PyObject *wrapper_span(WrapperObject *wrapper, CallObject *call, PyObject
     if (span == NULL)
         return PyObject_Vectorcall(wrapper->original, args, nargsf, kwnames);
     call->span = Py_NewRef(span);
-    context_set((PyObject *)span);
+    if (wrapper->kind == SPAN_CLIENT)
+        context_lend(span);
+    else
+        context_set((PyObject *)span);
     PyObject *py_result = PyObject_Vectorcall(wrapper->original, args, nargsf, kwnames);
     PyObject *py_exception = py_result == NULL ? compat_take_exception() : NULL;
-    PyObject *py_now = context_get();
-    if (py_now == (PyObject *)span)
-        context_set(current);
-    Py_XDECREF(py_now);
+    context_take_back(span, current);
     if (py_result != NULL) {
         wrapper_conclude(wrapper, call, span, py_result);
     } else {
@@ -349,7 +338,8 @@ static PyMethodDef functions[] = {
 };
 
 int module_wrap_init(PyObject *module) {
-    if (PyType_Ready(&Call_Type) < 0 || PyType_Ready(&Wrapper_Type) < 0)
+    error_type = PyUnicode_InternFromString("error.type");
+    if (error_type == NULL || PyType_Ready(&Call_Type) < 0 || PyType_Ready(&Wrapper_Type) < 0)
         return -1;
     Py_INCREF(&Call_Type);
     Py_INCREF(&Wrapper_Type);

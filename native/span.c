@@ -137,6 +137,34 @@ void span_set(struct span *span, struct span_text key, const struct span_value *
         count_dropped(&head->dropped_attributes);
 }
 
+bool span_copy(const struct span *span, uint32_t limit, struct span_attributes *out) {
+    const struct span_record *head = &span->head;
+    uint32_t from = 0; // behind what isn't an attribute
+    struct span_item *first = items_find(span, SPAN_ITEM_ATTRIBUTE, 0);
+    if (first != NULL)
+        from = (uint32_t)((uint8_t *)first - span->items);
+    uint32_t bytes = first != NULL ? span->items_bytes - from : 0;
+    if (!span->recording || head->events + head->links + head->dropped_attributes > 0 || bytes > limit)
+        return false;
+    *out = (struct span_attributes){malloc(bytes + 1), bytes, span->keys_seen, head->attributes};
+    if (out->items != NULL && bytes != 0)
+        memcpy(out->items, span->items + from, bytes);
+    return out->items != NULL;
+}
+
+void span_paste(struct span *span, const struct span_attributes *from) {
+    if (!span->recording || from->bytes == 0)
+        return;
+    uint8_t *to = items_room(span, from->bytes);
+    if (to == NULL) {
+        span->head.dropped_attributes = (uint16_t)(span->head.dropped_attributes + from->count);
+        return;
+    }
+    memcpy(to, from->items, from->bytes);
+    span->head.attributes = (uint16_t)(span->head.attributes + from->count);
+    span->keys_seen |= from->keys_seen;
+}
+
 // Ok is final, an error is not taken back, and only an error has a message: the order of OpenTelemetry's API.
 void span_set_status(struct span *span, enum span_status status, const char *message, size_t bytes) {
     if (!span->recording || status == SPAN_STATUS_UNSET || span->head.status == SPAN_STATUS_OK)

@@ -97,6 +97,7 @@ extern struct span_limits span_limits;
 struct span {
     struct span_record head;
     uint64_t begin_mono_ns;  // the clock the duration is measured by
+    uint64_t keys_seen;      // a bit for each attribute's key: one whose bit is 0 hasn't been set before
     uint8_t *items;          // == small, or Owned (malloc)
     uint32_t items_bytes;    // used
     uint32_t items_capacity; // of `items`
@@ -105,6 +106,14 @@ struct span {
     int32_t flight;          // slot in the table of requests in flight, -1: none
     bool recording;          // false: context only, everything below is a no-op
     uint8_t small[SPAN_SMALL_BYTES] __attribute__((aligned(8)));
+};
+
+// The attributes of a span, to be copied onto others.
+struct span_attributes {
+    uint8_t *items; // Owned (malloc)
+    uint32_t bytes; // of items
+    uint64_t keys_seen;
+    uint16_t count;
 };
 
 // Text that comes with an id: id != 0 wins, otherwise the bytes are carried.
@@ -141,6 +150,10 @@ void span_name(struct span *span, struct span_text name);
 void span_set(struct span *span, struct span_text key, const struct span_value *value);
 void span_set_status(struct span *span, enum span_status status, const char *message, size_t bytes);
 void span_set_kind(struct span *span, enum span_kind kind);
+// Copies the attributes of a span that has nothing else yet. False: it has, or they take more than `limit` bytes.
+bool span_copy(const struct span *span, uint32_t limit, struct span_attributes *out);
+// Gives a span that has no attributes yet those that were copied.
+void span_paste(struct span *span, const struct span_attributes *from);
 // Attributes of the event or link that was added last follow by span_set_last.
 void span_event(struct span *span, struct span_text name, uint64_t time_ns); // 0: now
 void span_link(struct span *span, const struct span_context *to);

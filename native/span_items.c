@@ -30,18 +30,23 @@ static bool grow(struct span *span, uint32_t needed) {
     return true;
 }
 
-struct span_item *items_add(struct span *span, enum span_item_tag tag, uint32_t bytes) {
-    uint32_t at = span->items_bytes;
-    if (bytes > SPAN_ITEMS_LIMIT)
-        return NULL;
-    uint32_t needed = at + (uint32_t)sizeof(struct span_item) + padded(bytes);
+uint8_t *items_room(struct span *span, uint32_t bytes) {
+    uint32_t at = span->items_bytes, needed = at + bytes;
     if (needed > SPAN_ITEMS_LIMIT || (needed > span->items_capacity && !grow(span, needed)))
         return NULL;
-    struct span_item *item = item_at(span, at);
+    span->items_bytes = needed;
+    return span->items + at;
+}
+
+struct span_item *items_add(struct span *span, enum span_item_tag tag, uint32_t bytes) {
+    if (bytes > SPAN_ITEMS_LIMIT)
+        return NULL;
+    struct span_item *item = (struct span_item *)items_room(span, (uint32_t)sizeof *item + padded(bytes));
+    if (item == NULL)
+        return NULL;
     *item = (struct span_item){.tag = (uint8_t)tag, .bytes = bytes};
     if (bytes % 4 != 0) // the padding is sent to nobody, but it lies in shared memory
         memset((uint8_t *)(item + 1) + (bytes & ~3u), 0, 4);
-    span->items_bytes = needed;
     return item;
 }
 
@@ -162,6 +167,14 @@ static struct span_item *find_key(const struct span *span, uint8_t owner, uint32
     return NULL;
 }
 
+// Nearly always false for a new key, so that most attributes are set without a search. Marks it as seen.
+static bool may_be_set(struct span *span, struct span_text key) {
+    uint64_t bit = key.id != 0 ? (uint64_t)1 << ((key.id ^ key.id >> 6) & 63) : UINT64_MAX;
+    bool seen = (span->keys_seen & bit) != 0;
+    span->keys_seen |= bit;
+    return seen;
+}
+
 static void write_attribute(struct span_item *item, struct span_text key, const struct span_value *value,
                             uint32_t key_bytes) {
     uint8_t *payload = (uint8_t *)(item + 1);
@@ -180,7 +193,7 @@ enum items_set items_set(struct span *span, uint8_t owner, uint32_t from, struct
                          const struct span_value *value, bool full) {
     if (key.id == 0 && key.bytes == 0)
         key.text = "";
-    struct span_item *old = find_key(span, owner, from, key);
+    struct span_item *old = owner != 0 || may_be_set(span, key) ? find_key(span, owner, from, key) : NULL;
     uint32_t body_bytes = value_bytes(value);
     if ((old == NULL && full) || body_bytes == UINT32_MAX || (key.id == 0 && key.bytes > SPAN_ITEMS_LIMIT))
         return ITEMS_DROPPED;

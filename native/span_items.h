@@ -10,6 +10,8 @@
 // Beyond this a record would not fit into a segment.
 #define SPAN_ITEMS_LIMIT (RING_RECORD_LIMIT - (uint32_t)sizeof(struct span_record))
 
+// Room for `bytes` (a multiple of 4) of items that are ready; NULL: no room.
+uint8_t *items_room(struct span *span, uint32_t bytes);
 // A new item with `bytes` of payload (not yet written) at the end; NULL: no room.
 struct span_item *items_add(struct span *span, enum span_item_tag tag, uint32_t bytes);
 // A text item of which a span has one at most; replaces the older one. False: no room.

@@ -68,6 +68,21 @@ class Scope:
     def __call__(self, function: _Function, /) -> _Function: ...
 
 @final
+class Queries:
+    """A hook's describe for functions that take a query's text: what make(text, parameterised) gave once is kept.
+
+    `text` and `parameters` say where in the call they are: index and name. Without `parameters`: never given."""
+
+    def __init__(
+        self,
+        make: Callable[[str, bool], tuple[str, Mapping[str, object]] | None],
+        text: tuple[int, str],
+        parameters: tuple[int, str] = ...,
+        /,
+    ) -> None: ...
+    def __call__(self, call: Call, /) -> tuple[str, Mapping[str, object]] | None: ...
+
+@final
 class Call:
     """One call of a hooked function, as describe and conclude see it."""
 

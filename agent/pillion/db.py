@@ -7,7 +7,7 @@ whoever gets it must not change it. At most KNOWN texts are kept; when that's fu
 
 from __future__ import annotations
 
-from pillion._native import sql
+from pillion._native import Queries, sql
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,6 +36,11 @@ def describe_query(system: str, text: object, parameterised: bool) -> Described:
             _known.clear()
         described = _known[key] = _describe(system, text, parameterised)
     return described
+
+
+def queries(system: str, text: tuple[int, str], *parameters: tuple[int, str]) -> Queries:
+    """A hook's describe, in C: the text's place in the call, and that of what is passed beside it."""
+    return Queries(lambda text, parameterised: _describe(system, text, parameterised), text, *parameters)
 
 
 def _describe(system: str, text: object, parameterised: bool) -> Described:

@@ -6,7 +6,7 @@ Reading rows is not part of it. The path of the database isn't known without ask
 
 from __future__ import annotations
 
-from pillion.db import describe_query, is_given, with_batch
+from pillion.db import describe_query, queries, with_batch
 from pillion.patch import CLIENT, Call, Target
 
 TYPE_CHECKING = False
@@ -14,16 +14,12 @@ if TYPE_CHECKING:
     from pillion.db import Described
 
 
-def describe(call: Call) -> Described:
-    return describe_query("sqlite", call.get(1, "sql"), is_given(call.get(2, "parameters")))
+describe = queries("sqlite", (1, "sql"), (2, "parameters"))
+describe_script = queries("sqlite", (1, "sql_script"))
 
 
 def describe_many(call: Call) -> Described:
     return with_batch(describe_query("sqlite", call.get(1, "sql"), True), call.get(2, "parameters"))
-
-
-def describe_script(call: Call) -> Described:
-    return describe_query("sqlite", call.get(1, "sql_script"), False)
 
 
 EXECUTE = Target(CLIENT, describe, family="db")
