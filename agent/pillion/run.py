@@ -35,7 +35,8 @@ def wrong(message: str) -> int:
 
 def environment(environ: dict[str, str], service: str | None) -> dict[str, str]:
     """What the command gets: its own environment, boot/ first on PYTHONPATH, the service's name if one was given."""
-    entries = [entry for entry in environ.get("PYTHONPATH", "").split(os.pathsep) if entry and entry != BOOT]
+    given = environ.get("PYTHONPATH")  # an empty entry between others is the current folder
+    entries = [entry for entry in given.split(os.pathsep) if entry != BOOT] if given else []
     changed = dict(environ, PYTHONPATH=os.pathsep.join([BOOT, *entries]))
     if service:
         changed["OTEL_SERVICE_NAME"] = service

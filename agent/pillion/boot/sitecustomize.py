@@ -25,12 +25,10 @@ def _leave_path(here):
 def _start(here):
     if not (3, 8) <= sys.version_info[:2] <= (3, 15) or sys.implementation.name != "cpython":
         return
-    home = os.path.dirname(os.path.dirname(here))
-    sys.path.insert(0, home)
-    try:
-        from pillion import start
-    finally:
-        sys.path.remove(home)
+    sys.path.insert(0, os.path.dirname(os.path.dirname(here)))
+    from pillion import start
+
+    del sys.path[0]
     start.boot()
 
 
@@ -48,9 +46,18 @@ def _run_next(ours):
 
 _ours = sys.modules["sitecustomize"]
 _here = os.path.dirname(os.path.abspath(__file__))
+_path = _mask = None
 try:
+    import _signal
+
+    _mask = _signal.pthread_sigmask(_signal.SIG_BLOCK, (_signal.SIGINT,))  # a Ctrl-C is the application's, and waits
     _leave_path(_here)
+    _path = sys.path[:]
     _start(_here)
 except BaseException:
     pass
+if _path is not None:
+    sys.path[:] = _path
+if _mask is not None:
+    _signal.pthread_sigmask(_signal.SIG_SETMASK, _mask)
 _run_next(_ours)

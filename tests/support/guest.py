@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+"""guest: one program run bare and traced, which must end alike in output, errors and exit code to the byte."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tests.support.traced import Result, Traced
+
+
+@dataclass
+class Both:
+    """How the program ended in both ways; equal in all that the application can be seen by."""
+
+    bare: Result
+    ours: Result
+
+
+def same(traced: Traced, code: str, *args: str, python: str = sys.executable, **env: str) -> Both:
+    """Runs the code both ways and compares. What pillion itself logged is no part of it: see `quiet`."""
+    bare = traced.bare(code, *args, python=python, **env)
+    ours = traced.run(code, *args, python=python, **env)
+    assert (ours.code, ours.out, ours.err) == (bare.code, bare.out, bare.err)
+    return Both(bare, ours)
+
+
+def was_traced(traced: Traced, enough: Callable[[], bool] | None = None) -> None:
+    """The run before was no bare one: the boot says so, nothing went wrong in it, and its spans come."""
+    records = traced.records()
+    assert records and all(record["decision"] == "injected" for record in records), records
+    assert traced.log() == ""
+    if enough is not None:
+        traced.sink.wait(enough)
