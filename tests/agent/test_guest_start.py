@@ -84,7 +84,7 @@ def test_every_module_of_the_standard_library_is_the_same_object_unchanged(trace
         import sys, types
         before = dict(sys.modules)
         import __future__, asyncio, contextvars, functools, gc, importlib, json, os, queue, random, re, select, signal
-        import socket, ssl, subprocess, threading, time, types, warnings, weakref, concurrent.futures, multiprocessing.pool
+        import socket, ssl, subprocess, threading, time, warnings, weakref, concurrent.futures, multiprocessing.pool
         for name in sorted(sys.modules):
             module = sys.modules[name]
             top = name.partition(".")[0]

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import difflib
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,7 +23,9 @@ def same(traced: Traced, code: str, *args: str, python: str = sys.executable, **
     """Runs the code both ways and compares. What pillion itself logged is no part of it: see `quiet`."""
     bare = traced.bare(code, *args, python=python, **env)
     ours = traced.run(code, *args, python=python, **env)
-    assert (ours.code, ours.out, ours.err) == (bare.code, bare.out, bare.err)
+    told = [[f"exit code {run.code}", *run.out.splitlines(), "stderr:", *run.err.splitlines()] for run in (bare, ours)]
+    assert told[0] == told[1], "\n".join(difflib.unified_diff(*told, "bare", "traced", lineterm="", n=1))
+    assert (ours.out, ours.err) == (bare.out, bare.err)
     return Both(bare, ours)
 
 
