@@ -142,7 +142,10 @@ class Sink(grpc.GenericRpcHandler):
             with self.changed:
                 if not path.exists() or rings.owner_alive(path):
                     continue
-                head = rings.peek(path)
+                try:
+                    head = rings.peek(path)
+                except rings.RingError:  # not one of a process
+                    continue
                 start, end = self.marks.get(head.ring_id.hex(), (-1, -1))
                 ring = rings.read(path, end if start == head.head else None)
                 self.adopted.append(ring)
