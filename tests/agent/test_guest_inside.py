@@ -20,6 +20,67 @@ def record(number=20):
     database.close()
 """
 
+REFERENCES = """
+import gc, sys, weakref
+import flask, jinja2, requests, sqlalchemy, sqlite3, urllib3, http.client, logging
+gc.collect(); gc.disable()
+alive = {}
+def watch(name, value):
+    alive[name] = weakref.ref(value)
+    print(name, sys.getrefcount(value))
+    return value
+app = flask.Flask("shop")
+class Payload:
+    pass
+@app.get("/<name>")
+def page(name):
+    request = flask.request._get_current_object()
+    watch("request", request)
+    flask.g.payload = watch("payload", Payload())
+    response = watch("response", flask.make_response(jinja2.Template("hello {{ name }}").render(name=name)))
+    return response
+print(app.test_client().get("/you", headers={"traceparent": "00-" + "1" * 32 + "-" + "2" * 16 + "-01"}).text)
+@app.errorhandler(ValueError)
+def failed(error):
+    watch("error", error)
+    return "no", 500
+@app.get("/fails")
+def fails():
+    raise ValueError("on purpose")
+print(app.test_client().get("/fails").status)
+class Connection(sqlite3.Connection):
+    pass
+connection = watch("connection", sqlite3.connect(":memory:", factory=Connection))
+cursor = watch("cursor", connection.cursor())
+argument = watch("argument", type("Text", (str,), {})("x"))
+cursor.execute("SELECT ?", (str(argument),))
+cursor.close(); connection.close()
+del cursor, connection, argument
+client = watch("http", http.client.HTTPConnection("127.0.0.1", 1))
+try:
+    client.request("GET", "/")
+except OSError as error:
+    watch("refused", error)
+client.close()
+del client
+session = watch("session", requests.Session())
+try:
+    session.get("http://127.0.0.1:1/")
+except requests.ConnectionError as error:
+    watch("connection error", error)
+session.close()
+del session
+engine = sqlalchemy.create_engine("sqlite://")
+with engine.connect() as opened:
+    result = watch("result", opened.execute(sqlalchemy.text("SELECT 5")))
+    print(result.scalar())
+del opened, result
+record = watch("record", logging.getLogger("x").makeRecord("x", 20, "f", 1, "m", (), None))
+del record
+print({name: reference() is not None for name, reference in alive.items()})
+print(sys.getrefcount(flask.Flask.wsgi_app) < 20, gc.garbage)
+"""
+
 
 def test_signal_handlers_masks_and_what_the_kernel_knows_of_them_are_untouched(traced: Traced) -> None:
     code = """
@@ -91,67 +152,7 @@ print(first, [random.random() for _ in range(5)])
 
 def test_objects_are_freed_with_their_last_reference_as_without(traced: Traced) -> None:
     """With the collector of cycles off: what a hook kept, or tied into a cycle, would be seen."""
-    code = """
-        import gc, sys, weakref
-        import flask, jinja2, requests, sqlalchemy, sqlite3, urllib3, http.client, logging
-        gc.collect(); gc.disable()
-        alive = {}
-        def watch(name, value):
-            alive[name] = weakref.ref(value)
-            print(name, sys.getrefcount(value))
-            return value
-        app = flask.Flask("shop")
-        class Payload:
-            pass
-        @app.get("/<name>")
-        def page(name):
-            request = flask.request._get_current_object()
-            watch("request", request)
-            flask.g.payload = watch("payload", Payload())
-            response = watch("response", flask.make_response(jinja2.Template("hello {{ name }}").render(name=name)))
-            return response
-        print(app.test_client().get("/you", headers={"traceparent": "00-" + "1" * 32 + "-" + "2" * 16 + "-01"}).text)
-        @app.errorhandler(ValueError)
-        def failed(error):
-            watch("error", error)
-            return "no", 500
-        @app.get("/fails")
-        def fails():
-            raise ValueError("on purpose")
-        print(app.test_client().get("/fails").status)
-        class Connection(sqlite3.Connection):
-            pass
-        connection = watch("connection", sqlite3.connect(":memory:", factory=Connection))
-        cursor = watch("cursor", connection.cursor())
-        argument = watch("argument", type("Text", (str,), {})("x"))
-        cursor.execute("SELECT ?", (str(argument),))
-        cursor.close(); connection.close()
-        del cursor, connection, argument
-        client = watch("http", http.client.HTTPConnection("127.0.0.1", 1))
-        try:
-            client.request("GET", "/")
-        except OSError as error:
-            watch("refused", error)
-        client.close()
-        del client
-        session = watch("session", requests.Session())
-        try:
-            session.get("http://127.0.0.1:1/")
-        except requests.ConnectionError as error:
-            watch("connection error", error)
-        session.close()
-        del session
-        engine = sqlalchemy.create_engine("sqlite://")
-        with engine.connect() as opened:
-            result = watch("result", opened.execute(sqlalchemy.text("SELECT 5")))
-            print(result.scalar())
-        del opened, result
-        record = watch("record", logging.getLogger("x").makeRecord("x", 20, "f", 1, "m", (), None))
-        del record
-        print({name: reference() is not None for name, reference in alive.items()})
-        print(sys.getrefcount(flask.Flask.wsgi_app) < 20, gc.garbage)
-    """
-    same(traced, code)
+    same(traced, REFERENCES)
     was_traced(traced, lambda: bool(traced.sink.named("GET /<name>")))
 
 

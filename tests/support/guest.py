@@ -19,12 +19,17 @@ class Both:
     ours: Result
 
 
+def lines(run: Result) -> list[str]:
+    """All that is seen of a run from outside."""
+    return [f"exit code {run.code}", *run.out.splitlines(), "stderr:", *run.err.splitlines()]
+
+
 def same(traced: Traced, code: str, *args: str, python: str = sys.executable, **env: str) -> Both:
     """Runs the code both ways and compares. What pillion itself logged is no part of it: see `quiet`."""
     bare = traced.bare(code, *args, python=python, **env)
     ours = traced.run(code, *args, python=python, **env)
-    told = [[f"exit code {run.code}", *run.out.splitlines(), "stderr:", *run.err.splitlines()] for run in (bare, ours)]
-    assert told[0] == told[1], "\n".join(difflib.unified_diff(*told, "bare", "traced", lineterm="", n=1))
+    told, told_bare = lines(ours), lines(bare)
+    assert told == told_bare, "\n".join(difflib.unified_diff(told_bare, told, "bare", "traced", lineterm="", n=1))
     assert (ours.out, ours.err) == (bare.out, bare.err)
     return Both(bare, ours)
 
@@ -34,5 +39,6 @@ def was_traced(traced: Traced, enough: Callable[[], bool] | None = None) -> None
     records = traced.records()
     assert records and all(record["decision"] == "injected" for record in records), records
     assert traced.log() == ""
+    traced.sink.adopt()
     if enough is not None:
         traced.sink.wait(enough)
