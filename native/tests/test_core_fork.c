@@ -16,7 +16,7 @@
 
 CHECK_MAIN;
 
-#define TRIES 300
+#define TRIES 200 // so many rings fit into a folder
 
 static char directory[64];
 static atomic_int go;
@@ -46,7 +46,7 @@ static void own(int lasting, int number) {
     start();
     REQUIRE(pthread_create(&maker, NULL, record, NULL) == 0);
     atomic_store(&go, 1);
-    for (volatile int i = 0; i < number * 1500; i++)
+    for (volatile int i = 0; i < number * 2000; i++)
         ;
     if (fork() == 0) {
         char byte;
