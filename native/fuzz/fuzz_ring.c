@@ -76,13 +76,19 @@ static uint64_t read_all(uint8_t *memory, size_t bytes) {
     for (uint32_t slot = 0; slot <= RING_FLIGHT_SLOTS; slot++)
         if (ring_image_flight(&image, slot, &flight) && flight.name_bytes + flight.detail_bytes > 168)
             abort();
-    struct ring_cursor cursor = ring_image_cursor(&image);
+    struct ring_cursor cursor = ring_image_cursor(&image), again = cursor, astray = cursor, metrics = cursor;
+    struct ring_entry entry;
     do {
         otlp_encode_spans(scratch, &cursor, body, OTLP_BYTES_LIMIT, &result);
         spans += result.spans;
         if (result.bytes > OTLP_BYTES_LIMIT || ++rounds > 1000)
             abort();
     } while (result.bytes != 0 || result.skipped != 0);
+    if (!ring_cursor_seek(&again, ring_cursor_at(&cursor)) || ring_cursor_seek(&astray, UINT64_MAX - 6))
+        abort(); // where a walk ended another one can go on, and there is no place off the chain
+    while (ring_next(&metrics, &entry))
+        if (entry.bytes < memory || entry.length > (size_t)(memory + bytes - entry.bytes))
+            abort();
     ring_image_free(&image);
     return spans;
 }
@@ -93,7 +99,8 @@ static void append(uint8_t *memory, const uint8_t *data, size_t bytes) {
     uint32_t generation = 0;
     if (bytes > RING_SEGMENT_BYTES - 64 - sample_used)
         bytes = RING_SEGMENT_BYTES - 64 - sample_used;
-    uint64_t word = ring_word(generation, RING_SPAN, RING_COMMITTED, (uint32_t)bytes);
+    enum ring_kind kind = bytes > 0 && data[0] == 'm' ? RING_METRICS : RING_SPAN;
+    uint64_t word = ring_word(generation, kind, RING_COMMITTED, (uint32_t)bytes);
     memcpy(at, &word, 8);
     if (bytes != 0)
         memcpy(at + 8, data, bytes);
