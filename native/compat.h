@@ -51,6 +51,12 @@ static inline PyObject *compat_context(void) {
     return PyThreadState_Get()->context;
 }
 
+#if PY_VERSION_HEX >= 0x030a0000 && PY_VERSION_HEX < 0x030b0000
+#define COMPAT_USE_TRACING(thread) (thread)->cframe->use_tracing
+#elif PY_VERSION_HEX < 0x030a0000
+#define COMPAT_USE_TRACING(thread) (thread)->use_tracing
+#endif
+
 // An exception set aside as one object; NULL when none is set.
 static inline PyObject *compat_take_exception(void) {
 #if PY_VERSION_HEX >= 0x030c0000
@@ -66,6 +72,31 @@ static inline PyObject *compat_take_exception(void) {
     Py_XDECREF(type);
     Py_XDECREF(traceback);
     return value;
+#endif
+}
+
+// No tracer and no profiler of the application sees what runs between the two.
+static inline PyThreadState *compat_tracing_pause(void) {
+    PyThreadState *thread = PyThreadState_Get();
+#if PY_VERSION_HEX >= 0x030c0000
+    thread->tracing++;
+#elif PY_VERSION_HEX >= 0x030b0000
+    PyThreadState_EnterTracing(thread);
+#else
+    thread->tracing++;
+    COMPAT_USE_TRACING(thread) = 0;
+#endif
+    return thread;
+}
+
+static inline void compat_tracing_resume(PyThreadState *thread) {
+#if PY_VERSION_HEX >= 0x030c0000
+    thread->tracing--;
+#elif PY_VERSION_HEX >= 0x030b0000
+    PyThreadState_LeaveTracing(thread);
+#else
+    thread->tracing--;
+    COMPAT_USE_TRACING(thread) = thread->c_tracefunc != NULL || thread->c_profilefunc != NULL;
 #endif
 }
 

@@ -256,7 +256,7 @@ PyMODINIT_FUNC PyInit__native(void) {
         return NULL;
     if (PyType_Ready(&Remote_Type) < 0 || module_context_init() < 0 || module_span_init(py_module) < 0 ||
         module_scope_init(py_module) < 0 || module_wrap_init(py_module) < 0 || module_sql_init(py_module) < 0 ||
-        module_wsgi_init() < 0) {
+        module_carry_init() < 0 || module_wsgi_init() < 0) {
         Py_DECREF(py_module);
         return NULL;
     }

@@ -13,11 +13,12 @@ typedef struct SpanObject {
     PyObject_HEAD struct span span;
     struct SpanObject *entry_open; // the SERVER or CONSUMER span around it: itself (not owned), another (Owned) or NULL
     PyObject *baggage;             // Owned. The header's text, or NULL
-    PyObject *previous;            // Owned. What was current before `with`
+    PyObject *previous;            // Owned. What was current before it
     uint32_t family;               // of the hook that opened it, 0: none
     uint32_t generation;           // core_generation at the start
     bool ended;
     bool failed; // an exception has been recorded
+    bool abroad; // left where it wasn't current: where it still is, `previous` counts once it has ended
 } SpanObject;
 
 // The parent that came over the wire. trace_id all zero: only a baggage came.
@@ -72,10 +73,13 @@ void context_set(PyObject *span_or_null);
 // asks on this thread and in this context, but not in copies of the context that are made meanwhile. Saves two changes
 // of the context, which are most of a short span's cost. context_take_back undoes both this and context_set.
 void context_lend(SpanObject *span);
-void context_take_back(SpanObject *span, PyObject *previous); // previous is current again, if `span` still was
+void context_take_back(SpanObject *span, PyObject *previous);   // previous is current again, if `span` still was
+void context_left_abroad(SpanObject *span, PyObject *previous); // its end came in another task, thread or generator
 // The baggage of `span` in this context: what was set here, else `own`. New reference or NULL.
 PyObject *context_baggage(PyObject *span, PyObject *own);
 void context_set_baggage(PyObject *span, PyObject *text); // here only: other tasks may have the same span
+PyObject *context_baggage_pair(void);                     // what context_set_baggage left here: new reference or NULL
+void context_set_baggage_pair(PyObject *pair);            // of another context
 int module_context_init(void);
 PyObject *span_begin_py(PyObject *module, PyObject *const *args, Py_ssize_t count, PyObject *kwnames);
 PyObject *span_current_py(PyObject *module, PyObject *unused);
@@ -111,12 +115,27 @@ PyObject *call_argument(CallObject *call, Py_ssize_t index, PyObject *name);    
 // module_describe.c: the span of a description: a name, or a tuple of name and attributes. NULL with an exception.
 SpanObject *describe_begin(PyObject *described, PyObject *parent, enum span_kind kind, uint32_t scope_id);
 
+// module_carry.c: calls a function that hands another one to a thread. The one at `index` (-1: none) takes the current
+// span along; what the call itself starts begins without one, unless `index` is 0: then it is the thread's first.
+PyObject *carry_call(PyObject *original, int index, PyObject *const *args, size_t nargsf, PyObject *kwnames);
+PyObject *carry_entry_parent(PyObject *current); // borrowed: `current`, or NULL if it is what this thread began with
+int module_carry_init(void);
+
 // module_wrap.c
 struct hook_counts {
     uint64_t calls;
     uint64_t errors;
 };
-extern __thread int hook_busy;    // > 0: we are inside a hook, so nothing is wrapped
+extern __thread int hook_busy; // > 0: we are inside a hook, so nothing is wrapped
+// Around Python code of ours that runs while the application's does: it sees neither its calls nor its frames.
+static inline PyThreadState *hook_enter(void) {
+    hook_busy++;
+    return compat_tracing_pause();
+}
+static inline void hook_leave(PyThreadState *thread) {
+    compat_tracing_resume(thread);
+    hook_busy--;
+}
 void hook_error(PyObject *where); // counts and reports the exception that is set, and clears it
 int module_wrap_init(PyObject *module);
 

@@ -3,6 +3,7 @@
 //
 // One contextvars variable holds it, so threads, tasks and generators keep theirs apart as CPython does. Leaving a span
 // sets the variable back only where that span is still the current one: no Token, so nothing can fail to be detached.
+// A span that ends elsewhere (an async generator closed late) is passed over where it was current.
 #include "module.h"
 
 static PyObject *current_variable; // Owned. ContextVar
@@ -38,9 +39,23 @@ PyObject *context_get(void) {
         return Py_NewRef((PyObject *)lent.span);
     if (PyContextVar_Get(current_variable, NULL, &py_value) < 0)
         PyErr_Clear();
+    while (span_object_check(py_value) && ((SpanObject *)py_value)->abroad && ((SpanObject *)py_value)->ended) {
+        PyObject *py_previous = Py_XNewRef(((SpanObject *)py_value)->previous);
+        Py_DECREF(py_value);
+        py_value = py_previous;
+    }
     if (py_value == Py_None)
         Py_CLEAR(py_value);
     return py_value;
+}
+
+void context_left_abroad(SpanObject *span, PyObject *previous) {
+    while (span_object_check(previous) && ((SpanObject *)previous)->abroad) // no chain grows of spans that overlap
+        previous = ((SpanObject *)previous)->previous;
+    PyObject *py_old = span->previous;
+    span->previous = Py_XNewRef(previous);
+    span->abroad = true;
+    Py_XDECREF(py_old);
 }
 
 void context_set(PyObject *value) {
@@ -98,6 +113,20 @@ void context_set_baggage(PyObject *span, PyObject *text) {
     Py_XDECREF(py_pair);
 }
 
+PyObject *context_baggage_pair(void) {
+    PyObject *py_pair = NULL;
+    if (baggage_used && PyContextVar_Get(baggage_variable, NULL, &py_pair) < 0)
+        PyErr_Clear();
+    return py_pair;
+}
+
+void context_set_baggage_pair(PyObject *pair) {
+    PyObject *py_token = PyContextVar_Set(baggage_variable, pair);
+    if (py_token == NULL)
+        PyErr_Clear();
+    Py_XDECREF(py_token);
+}
+
 PyObject *span_begin_py(PyObject *module, PyObject *const *args, Py_ssize_t count, PyObject *kwnames) {
     (void)module;
     // begin(name, kind=1, scope=None, parent=current, start_ns=0): positional, so that it stays cheap
@@ -136,6 +165,8 @@ PyObject *span_current_py(PyObject *module, PyObject *unused) {
 PyObject *span_attach_py(PyObject *module, PyObject *span) {
     (void)module;
     PyObject *py_previous = context_get();
+    if (span_object_check(span))
+        ((SpanObject *)span)->abroad = false; // somebody wants it again
     context_set(span == Py_None ? NULL : span);
     return py_previous != NULL ? py_previous : Py_NewRef(Py_None);
 }
@@ -149,6 +180,8 @@ PyObject *span_detach_py(PyObject *module, PyObject *const *args, Py_ssize_t cou
     PyObject *py_now = context_get();
     if (py_now == args[0] || (py_now == NULL && args[0] == Py_None))
         context_set(args[1] == Py_None ? NULL : args[1]);
+    else if (span_object_check(args[0]) && args[0] != args[1])
+        context_left_abroad((SpanObject *)args[0], args[1]);
     Py_XDECREF(py_now);
     Py_RETURN_NONE;
 }

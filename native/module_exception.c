@@ -50,9 +50,9 @@ static PyObject *type_name(PyTypeObject *type) {
 }
 
 static PyObject *message_of(PyObject *exception) {
-    hook_busy++;
+    PyThreadState *thread = hook_enter();
     PyObject *py_message = PyObject_Str(exception);
-    hook_busy--;
+    hook_leave(thread);
     if (py_message == NULL)
         PyErr_Clear();
     return py_message;

@@ -75,9 +75,9 @@ void runtime_span_began(uint64_t start_ns) {
     count_threads();
     if (tick == NULL || hook_busy > 0)
         return;
-    hook_busy++;
+    PyThreadState *thread = hook_enter();
     PyObject *py_done = PyObject_CallNoArgs(tick);
-    hook_busy--;
+    hook_leave(thread);
     if (py_done == NULL)
         hook_error(tick);
     Py_XDECREF(py_done);

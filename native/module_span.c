@@ -28,7 +28,7 @@ static SpanObject *span_object_new(void) {
     span->entry_open = NULL;
     span->family = 0;
     span->generation = core_generation;
-    span->ended = span->failed = false;
+    span->ended = span->failed = span->abroad = false;
     return span;
 }
 
@@ -206,6 +206,8 @@ static void span_leave(SpanObject *span) {
     span->previous = NULL;
     if (py_previous != NULL && py_now == (PyObject *)span)
         context_set(py_previous == Py_None ? NULL : py_previous);
+    else if (py_previous != NULL)
+        context_left_abroad(span, py_previous);
     Py_XDECREF(py_now);
     Py_XDECREF(py_previous);
 }

@@ -12,7 +12,14 @@
 
 #define HOOK_ERRORS 10 // then the hook is switched off
 
-enum wrapper_kind { WRAP_OBSERVE = 10, WRAP_REPLACE = 11, WRAP_WSGI = 12 }; // below: enum span_kind
+enum wrapper_kind { // below: enum span_kind
+    WRAP_OBSERVE = 10,
+    WRAP_REPLACE = 11,
+    WRAP_WSGI = 12,
+    WRAP_CARRY = 13, // and its neighbours: see patch.py
+    WRAP_START = 14,
+    WRAP_DETACH = 15,
+};
 
 typedef struct {
     PyObject_HEAD PyObject *original; // Owned
@@ -48,9 +55,9 @@ void hook_error(PyObject *where) {
         return;
     }
     if (report != NULL && py_exception != NULL) {
-        hook_busy++;
+        PyThreadState *thread = hook_enter();
         PyObject *py_done = PyObject_CallFunctionObjArgs(report, where, py_exception, NULL);
-        hook_busy--;
+        hook_leave(thread);
         Py_XDECREF(py_done);
     }
     PyErr_Clear();
@@ -74,10 +81,10 @@ static void wrapper_set(SpanObject *span, PyObject *attributes) {
 // Calls a hook's function, with the exception state clean before and after. NULL: it failed, and that is dealt with.
 static PyObject *hook_call(WrapperObject *wrapper, PyObject *function, CallObject *call, PyObject *second) {
     PyObject *stack[] = {NULL, (PyObject *)call, second}; // the first is the callee's to use
-    hook_busy++;
+    PyThreadState *thread = hook_enter();
     PyObject *py_result =
         PyObject_Vectorcall(function, stack + 1, (second != NULL ? 2 : 1) | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
-    hook_busy--;
+    hook_leave(thread);
     if (py_result == NULL) {
         hook_error(wrapper->original);
         wrapper_error(wrapper);
@@ -190,6 +197,8 @@ static PyObject *wrapper_vectorcall(PyObject *self, PyObject *const *args, size_
     wrapper->counts.calls++;
     if (wrapper->kind == WRAP_WSGI)
         return wsgi_call(wrapper->original, wrapper->scope_id, args, nargsf, kwnames);
+    if (wrapper->kind >= WRAP_CARRY) // a method's function follows self
+        return carry_call(wrapper->original, 1 - (wrapper->kind - WRAP_CARRY), args, nargsf, kwnames);
     PyObject *py_current = context_get(), *py_result = NULL;
     CallObject *call = NULL;
     if (!wrapper_aside(wrapper, py_current))

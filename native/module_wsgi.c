@@ -150,9 +150,9 @@ static void set_path(struct span *span, PyObject *environ, struct authority_text
         return;
     PyObject *py_query = NULL;
     if (wsgi_redact != NULL) {
-        hook_busy++;
+        PyThreadState *thread = hook_enter();
         py_query = PyObject_CallOneArg(wsgi_redact, PyDict_GetItem(environ, variables[ENV_QUERY]));
-        hook_busy--;
+        hook_leave(thread);
     }
     if (py_query != NULL && PyUnicode_Check(py_query) && (path = PyUnicode_AsUTF8AndSize(py_query, &bytes)) != NULL)
         set_text(span, KEY_QUERY, (struct authority_text){path, (size_t)bytes});
@@ -205,7 +205,8 @@ static SpanObject *request_begin(PyObject *environ, PyObject *current, uint32_t 
     struct authority_text method = variable(environ, ENV_METHOD), protocol = variable(environ, ENV_PROTOCOL);
     int known = known_method(method);
     struct span_text name = known >= 0 ? method_texts[known] : (struct span_text){0, 4, "HTTP"};
-    SpanObject *object = span_object_begin(py_remote != NULL ? py_remote : current, SPAN_SERVER, name, scope_id, 0);
+    SpanObject *object =
+        span_object_begin(py_remote != NULL ? py_remote : carry_entry_parent(current), SPAN_SERVER, name, scope_id, 0);
     Py_XDECREF(py_remote);
     if (object == NULL || !object->span.recording)
         return object;
@@ -225,9 +226,9 @@ static SpanObject *request_begin(PyObject *environ, PyObject *current, uint32_t 
 static bool is_excluded(PyObject *environ) {
     if (wsgi_excluded == NULL)
         return false;
-    hook_busy++;
+    PyThreadState *thread = hook_enter();
     PyObject *py_answer = PyObject_CallOneArg(wsgi_excluded, environ);
-    hook_busy--;
+    hook_leave(thread);
     bool excluded = py_answer == Py_True;
     if (py_answer == NULL)
         hook_error(wsgi_excluded);

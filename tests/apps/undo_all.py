@@ -21,15 +21,17 @@ def found(address):
 
 
 engine = pillion.start.engine
+targets = {address: target for hook in HOOKS for address, target in hook.load().TARGETS.items()}
 addresses = [
     address
-    for hook in HOOKS
-    for address in hook.load().TARGETS
+    for address in targets
     if not address.startswith("sqlalchemy.dialects.")  # their drivers aren't here
 ]
 before: dict[str, Change] = {}
 for address in addresses:
     owner, name = found(address)
+    if targets[address].optional and not hasattr(owner, name):
+        print("absent", address)
     for change in engine.changes:
         if change.owner is owner and change.name == name:
             assert vars(owner)[name] is change.replacement, address

@@ -5,6 +5,7 @@ Standard library only, and Python 3.8's syntax: no pip is needed in the version 
 """
 
 import asyncio
+import concurrent.futures
 import contextlib
 import gc
 import inspect
@@ -79,13 +80,20 @@ class SpanTest(unittest.TestCase):
 
 
 class ContextTest(unittest.TestCase):
-    def test_a_thread_starts_without_a_span(self):
+    def test_a_thread_runs_under_the_span_that_started_it(self):
         seen = []
-        with pillion.span("here"):
+        with pillion.span("here") as span:
             thread = threading.Thread(target=lambda: seen.append(_native.current()))
             thread.start()
             thread.join()
-        self.assertEqual(seen, [None])
+        self.assertEqual(seen, [span])
+
+    def test_a_pools_thread_has_each_jobs_span_and_none_of_its_own(self):
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            for name in ("one", "two"):
+                with pillion.span(name) as span:
+                    self.assertIs(pool.submit(_native.current).result(), span)
+            self.assertIsNone(pool.submit(_native.current).result())
 
     def test_tasks_keep_their_own_spans(self):
         async def work(name):

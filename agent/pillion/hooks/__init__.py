@@ -51,5 +51,10 @@ HOOKS: tuple[Hook, ...] = (
     ),
     Hook("jinja2", ("jinja2.environment",), "jinja2"),
     Hook("logging", ("logging",), "logging"),
+    Hook(
+        "threading",
+        ("threading", "concurrent.futures.thread", "concurrent.futures.process", "multiprocessing.pool"),
+        "threading",
+    ),
     Hook("opentelemetry", ("opentelemetry.context.contextvars_context", "opentelemetry.trace"), "opentelemetry"),
 )

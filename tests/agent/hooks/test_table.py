@@ -67,5 +67,6 @@ def test_everything_is_wrapped_and_undone(receiver):
         for address, target in hook.load().TARGETS.items()
         if not address.startswith("sqlalchemy.dialects.")
     }
-    assert wrapped == expected
+    absent = {line.split()[1] for line in lines if line.startswith("absent")}
+    assert wrapped == expected - absent
     assert run.spans == []

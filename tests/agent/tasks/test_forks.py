@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""os.fork, subprocesses and multiprocessing: children record for themselves, and nobody can tell that they do."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from tests.agent.tasks.conftest import HERE, Programs, Python
+
+
+def test_forked_children_record_under_their_parents_spans_and_end_as_they_want(programs: Programs, python: Python):
+    run = programs.pair("forks.py", python=python, spans=16)
+    assert run.code == 7
+    tree = run.tree()
+    ways = ("first", "exit", "_exit", "signal", "nested", "by C", "in a thread")
+    assert all(tree[f"child {way}"] == [f"parent {way}"] for way in ways)
+    assert tree["child grandchild"] == ["parent nested"]
+    assert tree["orphan"] == [""]
+    assert len({span.resource["process.pid"] for span in run.spans}) == 10
+
+
+def test_children_that_are_other_programs_get_nothing_of_ours(programs: Programs, python: Python):
+    """The storm's size is in the environment: PILLION_STORM=1000 is `make storm`."""
+    many = int(os.environ.get("PILLION_STORM", "400"))
+    runs = 8 if python.executable != HERE.executable else 9
+    run = programs.pair("children.py", str(many), python=python, spans=many // 10 + many // 20 + runs)
+    assert run.code == 0
+    assert len(run.named("ten")) == many // 10
+    assert len(run.named("in child")) == 1
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_multiprocessing_workers_record_whatever_starts_them(programs: Programs, python: Python, method: str):
+    run = programs.pair("workers.py", method, python=python, spans=4 + 2 + 4 + 5)
+    tree = run.tree()
+    assert tree["work 25"] == [""], "a pipe to another process is no carrier"
+    assert tree["work 1"] == (["process"] if method == "fork" else [""])
