@@ -14,11 +14,12 @@ typedef struct SpanObject {
     struct SpanObject *entry_open; // the SERVER or CONSUMER span around it: itself (not owned), another (Owned) or NULL
     PyObject *baggage;             // Owned. The header's text, or NULL
     PyObject *previous;            // Owned. What was current before it
+    const void *entered;           // the context it was made current in; only its address counts
     uint32_t family;               // of the hook that opened it, 0: none
     uint32_t generation;           // core_generation at the start
     bool ended;
     bool failed; // an exception has been recorded
-    bool abroad; // left where it wasn't current: where it still is, `previous` counts once it has ended
+    bool abroad; // left elsewhere than entered: once it has ended, `previous` counts where it stays behind
 } SpanObject;
 
 // The parent that came over the wire. trace_id all zero: only a baggage came.
@@ -73,8 +74,10 @@ void context_set(PyObject *span_or_null);
 // asks on this thread and in this context, but not in copies of the context that are made meanwhile. Saves two changes
 // of the context, which are most of a short span's cost. context_take_back undoes both this and context_set.
 void context_lend(SpanObject *span);
-void context_take_back(SpanObject *span, PyObject *previous);   // previous is current again, if `span` still was
-void context_left_abroad(SpanObject *span, PyObject *previous); // its end came in another task, thread or generator
+void context_take_back(SpanObject *span, PyObject *previous); // previous is current again, if `span` still was
+void context_enter(SpanObject *span);                         // it's current from now on, and it's known where
+// It's current no longer: `previous` is again, here and wherever else it stays behind.
+void context_leave(SpanObject *span, PyObject *previous);
 // The baggage of `span` in this context: what was set here, else `own`. New reference or NULL.
 PyObject *context_baggage(PyObject *span, PyObject *own);
 void context_set_baggage(PyObject *span, PyObject *text); // here only: other tasks may have the same span

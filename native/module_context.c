@@ -49,25 +49,39 @@ PyObject *context_get(void) {
     return py_value;
 }
 
-void context_left_abroad(SpanObject *span, PyObject *previous) {
-    while (span_object_check(previous) && ((SpanObject *)previous)->abroad) // no chain grows of spans that overlap
-        previous = ((SpanObject *)previous)->previous;
-    PyObject *py_old = span->previous;
-    span->previous = Py_XNewRef(previous);
-    span->abroad = true;
-    Py_XDECREF(py_old);
+void context_enter(SpanObject *span) {
+    context_set((PyObject *)span);
+    span->entered = compat_context();
+    span->abroad = false;
+}
+
+void context_leave(SpanObject *span, PyObject *previous) {
+    PyObject *py_now = context_get();
+    if (py_now == (PyObject *)span)
+        context_set(previous);
+    if (py_now != (PyObject *)span || span->entered != compat_context()) {
+        while (span_object_check(previous) && ((SpanObject *)previous)->abroad) // no chain grows of spans that overlap
+            previous = ((SpanObject *)previous)->previous;
+        PyObject *py_old = span->previous;
+        span->previous = Py_XNewRef(previous);
+        span->abroad = true;
+        Py_XDECREF(py_old);
+    }
+    Py_XDECREF(py_now);
 }
 
 void context_set(PyObject *value) {
-    if (lent_here()) // somebody asks for more within the call: from here on it's a span like others
+    if (lent_here()) { // somebody asks for more within the call: from here on it's a span like others
         context_store((PyObject *)lent.span);
-    lent_forget();
+        lent_forget();
+    }
     context_store(value);
 }
 
 void context_lend(SpanObject *span) {
     PyObject *context = compat_context();
-    if (context == NULL) { // this thread has none yet; the first span makes it
+    bool elsewhere = lent.span != NULL && !lent.span->ended && lent.context != context; // another greenlet's
+    if (context == NULL || elsewhere) { // this thread has none yet, the first span makes it; or one only can be lent
         context_set((PyObject *)span);
         return;
     }
@@ -166,8 +180,9 @@ PyObject *span_attach_py(PyObject *module, PyObject *span) {
     (void)module;
     PyObject *py_previous = context_get();
     if (span_object_check(span))
-        ((SpanObject *)span)->abroad = false; // somebody wants it again
-    context_set(span == Py_None ? NULL : span);
+        context_enter((SpanObject *)span);
+    else
+        context_set(span == Py_None ? NULL : span);
     return py_previous != NULL ? py_previous : Py_NewRef(Py_None);
 }
 
@@ -177,11 +192,13 @@ PyObject *span_detach_py(PyObject *module, PyObject *const *args, Py_ssize_t cou
         PyErr_SetString(PyExc_TypeError, "detach(span, previous) takes two arguments");
         return NULL;
     }
+    if (span_object_check(args[0]) && args[0] != args[1]) {
+        context_leave((SpanObject *)args[0], args[1]);
+        Py_RETURN_NONE;
+    }
     PyObject *py_now = context_get();
     if (py_now == args[0] || (py_now == NULL && args[0] == Py_None))
         context_set(args[1] == Py_None ? NULL : args[1]);
-    else if (span_object_check(args[0]) && args[0] != args[1])
-        context_left_abroad((SpanObject *)args[0], args[1]);
     Py_XDECREF(py_now);
     Py_RETURN_NONE;
 }

@@ -198,17 +198,14 @@ void span_object_enter(SpanObject *span) {
     span->previous = context_get();
     if (span->previous == NULL)
         span->previous = Py_NewRef(Py_None);
-    context_set((PyObject *)span);
+    context_enter(span);
 }
 
 static void span_leave(SpanObject *span) {
-    PyObject *py_previous = span->previous, *py_now = context_get();
+    PyObject *py_previous = span->previous;
     span->previous = NULL;
-    if (py_previous != NULL && py_now == (PyObject *)span)
-        context_set(py_previous == Py_None ? NULL : py_previous);
-    else if (py_previous != NULL)
-        context_left_abroad(span, py_previous);
-    Py_XDECREF(py_now);
+    if (py_previous != NULL)
+        context_leave(span, py_previous);
     Py_XDECREF(py_previous);
 }
 

@@ -158,26 +158,12 @@ class Programs:
         assert traced.process.returncode == bare.process.returncode
         return Ended(traced.process.returncode, traced.out, traced.err, self.taken(spans))
 
-    def stopgap(self):
-        from pillion_collector import rings
-
-        for p in (self.run_dir / "rings").glob("*.ring"):
-            if not rings.owner_alive(p):
-                ring = rings.read(p)
-                bodies = ring.requests if hasattr(ring, "requests") else [b.body for b in ring.batches]
-                for body in bodies:
-                    self.sink.take("/opentelemetry.proto.collector.trace", body)
-                p.unlink()
-
     def taken(self, count: int) -> list[Span]:
         """Exactly so many spans, when they have come; pillion's own log must be empty."""
-        deadline = time.monotonic() + PATIENCE
-        while len(self.sink.spans) < count and time.monotonic() < deadline:
-            self.stopgap()
-            self.sink.spans = list({s.span_id: s for s in self.sink.spans}.values())
-            time.sleep(0.02)
+        self.sink.wait(lambda: len(self.sink.spans) >= count, PATIENCE)
         log = self.folder / "pillion.log"
         assert not log.exists(), log.read_text()
+        self.sink.adopt()
         with self.sink.changed:
             spans, self.sink.spans = self.sink.spans, []
         assert len(spans) == count, [span.name for span in spans]

@@ -31,7 +31,7 @@ def storm(count: int) -> None:
         with tracer.start_as_current_span("ten"):
             pids = [os.posix_spawn("/bin/true", ["true"], os.environ) for _ in range(10)]
             failed += sum(os.waitpid(pid, 0)[1] for pid in pids)
-    print("failed", failed, flush=True)
+    failures.append(failed)
 
 
 def forks(count: int) -> None:
@@ -42,6 +42,7 @@ def forks(count: int) -> None:
 
 
 many, threads = int(sys.argv[1]), 4
+failures: list[int] = []
 run("/bin/true")
 run("/bin/sh", "-c", "ls -l /proc/self/fd | grep -c '^l'; exit 4")  # the descriptors that a child gets
 run("/bin/sh", "-c", "kill -KILL $$", start_new_session=True)
@@ -51,11 +52,13 @@ if sys.version_info < (3, 12):  # later versions warn of preexec_fn beside threa
 run("/bin/sh", "-c", "trap", restore_signals=False)
 run(sys.executable, "-c", PYTHON_CHILD)
 run(sys.executable, "-I", "-c", "print('isolated')")
-print(os.system("exit 3"), os.popen("echo popen").read().strip(), flush=True)
+with os.popen("echo popen") as output:
+    print(os.system("exit 3"), output.read().strip(), flush=True)
 storms = [threading.Thread(target=storm, args=(many // threads,)) for _ in range(threads)]
 for each in storms:
     each.start()
 for each in storms:
     each.join()
 forks(many // 20)
+print("failures", failures)
 census("at the end")
