@@ -73,21 +73,30 @@ def _close(span: Span, target: Target, call: Call, result: Any, error: BaseExcep
     span.end()
 
 
+def _leave(error: BaseException, wrapper: Any) -> None:
+    """Takes the wrapper's frame off the traceback before a bare `raise`, which adds none. (CPython < 3.11 keeps it.)"""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code is wrapper.__code__:
+        trace = trace.tb_next
+    error.__traceback__ = trace
+
+
 def _coroutine(original: Any, target: Target, scope: str) -> Any:
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
         call = Call(*args, **kwargs)
         span = _open(wrapper, target, scope, call)
-        if span is None:
-            return await original(*args, **kwargs)
-        previous = attach(span)
+        previous = attach(span) if span is not None else None
         try:
             result = await original(*args, **kwargs)
         except BaseException as error:
-            detach(span, previous)
-            _close(span, target, call, None, error)
+            _leave(error, wrapper)
+            if span is not None:
+                detach(span, previous)
+                _close(span, target, call, None, error)
             raise
-        detach(span, previous)
-        _close(span, target, call, result, None)
+        if span is not None:
+            detach(span, previous)
+            _close(span, target, call, result, None)
         return result
 
     return wrapper
@@ -98,7 +107,11 @@ def _generator(original: Any, target: Target, scope: str) -> Any:
         call = Call(*args, **kwargs)
         span = _open(wrapper, target, scope, call)
         if span is None:
-            return (yield from original(*args, **kwargs))
+            try:
+                return (yield from original(*args, **kwargs))
+            except BaseException as error:
+                _leave(error, wrapper)
+                raise
         body = original(*args, **kwargs)
         step, value = body.send, None
         while True:
@@ -110,6 +123,7 @@ def _generator(original: Any, target: Target, scope: str) -> Any:
                 _close(span, target, call, end.value, None)
                 return end.value
             except BaseException as error:
+                _leave(error, wrapper)
                 detach(span, previous)
                 _close(span, target, call, None, error)
                 raise
@@ -124,6 +138,7 @@ def _generator(original: Any, target: Target, scope: str) -> Any:
                     _close(span, target, call, None, error)
                 raise
             except BaseException as error:
+                _leave(error, wrapper)
                 step, value = body.throw, error
 
     return wrapper
@@ -145,6 +160,7 @@ def _async_generator(original: Any, target: Target, scope: str) -> Any:
                     _close(span, target, call, None, None)
                 return
             except BaseException as error:
+                _leave(error, wrapper)
                 if span is not None:
                     detach(span, previous)
                     _close(span, target, call, None, error)
@@ -162,6 +178,7 @@ def _async_generator(original: Any, target: Target, scope: str) -> Any:
                         _close(span, target, call, None, error)
                 raise
             except BaseException as error:
+                _leave(error, wrapper)
                 step, value = body.athrow, error
 
     return wrapper
