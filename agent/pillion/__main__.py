@@ -47,7 +47,7 @@ def _help(code: int) -> int:
     try:
         from pillion_collector import cli
     except ImportError:
-        out.write("\nThe node's side (up, services, traces, trace, ps, stats): " + WITHOUT_COLLECTOR)
+        out.write("\nThe node's side (up, services, traces, trace, ps, crashes, stats): " + WITHOUT_COLLECTOR)
         return code
     width = max(len(name) for name in cli.COMMANDS)
     out.write("\nThe node's side (pillion COMMAND --help):\n")

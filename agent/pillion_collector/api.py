@@ -27,6 +27,7 @@ from starlette.staticfiles import StaticFiles
 
 from pillion_collector import (
     prometheus,
+    query_crashes,
     query_metrics,
     query_params,
     query_processes,
@@ -35,6 +36,7 @@ from pillion_collector import (
     query_trace,
     query_traces,
 )
+from pillion_collector.adopt import Adopter
 from pillion_collector.api_guard import Guard, hosts_of
 from pillion_collector.live import Live
 from pillion_collector.processes import Processes
@@ -59,6 +61,7 @@ class Collector:
     live: Live = field(init=False)
     receiver: Receiver = field(init=False)
     processes: Processes = field(init=False)
+    adopter: Adopter = field(init=False)
     queries: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(QUERIES))
 
     def __post_init__(self) -> None:
@@ -79,6 +82,7 @@ def application(collector: Collector, host: str) -> Starlette:
         "/api/traces/{id}": _trace,
         "/api/processes": _processes,
         "/api/processes/{id}/metrics": _process_metrics,
+        "/api/crashes": _crashes,
         "/api/stats": _stats,
         "/api/live": _live,
         "/healthz": _health,
@@ -167,6 +171,13 @@ async def _process_metrics(collector: Collector, request: Request) -> Any:
     return await collector.ask(
         _encoded, query_processes.metrics, collector.store, process, names.split(",") if names else None, window
     )
+
+
+async def _crashes(collector: Collector, request: Request) -> Any:
+    window = _window(request, "service", "limit")
+    service = query_params.text(request.query_params, "service")
+    limit = query_params.whole(request.query_params, "limit", 1, 1000) or 50
+    return await collector.ask(_encoded, query_crashes.crashes, collector.store, window, service, limit)
 
 
 async def _stats(collector: Collector, request: Request) -> Any:

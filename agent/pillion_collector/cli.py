@@ -24,7 +24,8 @@ COMMANDS = {
     "traces": "search for traces",
     "trace": "one trace as a tree",
     "ps": "the node's processes with CPU, memory and why they are (not) instrumented",
-    "stats": "pillion's own ledger: recorded, sent, stored, dropped",
+    "crashes": "processes that did not end in order: how, in which requests, after which spans",
+    "stats": "pillion's own ledger: recorded = stored + dropped, for each process",
 }
 PIPE_WIDTH = 160  # where there is no terminal to ask
 _EXAMPLES = {
@@ -46,6 +47,9 @@ _EXAMPLES = {
     "ps": """examples:
   pillion ps
   pillion ps --all                  also those that have ended""",
+    "crashes": """examples:
+  pillion crashes
+  pillion crashes --service shop --from -24h --json""",
     "stats": """examples:
   pillion stats --json""",
 }
@@ -169,6 +173,12 @@ def _ps(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--all", action="store_true", help="also processes that have ended")
 
 
+def _crashes(parser: argparse.ArgumentParser) -> None:
+    _window(parser)
+    parser.add_argument("--service", metavar="NAME")
+    parser.add_argument("--limit", metavar="N", default="20", help="at most so many (default: 20)")
+
+
 def _nothing(parser: argparse.ArgumentParser) -> None:
     return
 
@@ -179,6 +189,7 @@ _ARGUMENTS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "traces": _traces,
     "trace": _trace,
     "ps": _ps,
+    "crashes": _crashes,
     "stats": _nothing,
 }
 

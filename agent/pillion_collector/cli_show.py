@@ -14,6 +14,7 @@ from typing import Any
 
 from pillion_collector import Trouble
 from pillion_collector.cli import Screen, pairs
+from pillion_collector.cli_crashes import crash_list
 from pillion_collector.cli_tree import tree
 from pillion_collector.client import Client
 from pillion_collector.table import DASH, Cell, Column, ago, clock, count, duration, rate, share, size, table
@@ -60,12 +61,13 @@ _LEDGERS: _Columns = (
     (Column("PID", True), lambda one: str(one["pid"])),
     (Column("SERVICE", shrink=1), lambda one: Cell(one["service"] or DASH, "cyan")),
     (Column("RECORDED", True), lambda one: count(one["recorded"])),
-    (Column("SENT", True), lambda one: count(one["sent"])),
     (Column("STORED", True), lambda one: count(one["stored"])),
     (Column("WAITING", True), lambda one: count(one["waiting"])),
     (Column("IN FLIGHT", True), lambda one: count(one["in_flight"])),
     (Column("DROPPED", shrink=2), lambda one: _lost(one["dropped"])),
+    (Column("BALANCED"), lambda one: _balanced(one["balanced"])),
 )
+LEDGERS = 50  # lines
 _NOTHING = "no {} yet; start an application with `pillion run -- CMD`, or look further back with --from -24h"
 
 
@@ -109,6 +111,19 @@ def ps(client: Client, arguments: argparse.Namespace, screen: Screen) -> tuple[A
     return answer, _show(_PROCESSES, answer["processes"], screen) or nothing
 
 
+def crashes(client: Client, arguments: argparse.Namespace, screen: Screen) -> tuple[Any, str]:
+    query = pairs(
+        ("from", arguments.begin),
+        ("to", arguments.end),
+        ("service", arguments.service),
+        ("limit", arguments.limit),
+    )
+    answer = client.get("/api/crashes", query)
+    nothing = "no crash is known; look further back with --from -24h"
+    more = f"\n\nonly the first {len(answer['crashes'])}; see more with --limit" if answer["truncated"] else ""
+    return answer, (crash_list(answer["crashes"], screen) or nothing) + more
+
+
 def stats(client: Client, arguments: argparse.Namespace, screen: Screen) -> tuple[Any, str]:
     answer = client.get("/api/stats")
     own = answer["collector"]
@@ -118,11 +133,17 @@ def stats(client: Client, arguments: argparse.Namespace, screen: Screen) -> tupl
         ["received", _counts(own["received"])],
         ["stored", _counts(own["stored"])],
         ["refused", _lost(own["refused"])],
+        ["duplicates", count(own["duplicates"])],
+        ["adopted", count(own["adopted"])],
         ["queue", _counts(own["queue"])],
         ["store", size(own["store_bytes"])],
     ]
     text = table([Column("COLLECTOR"), Column("", shrink=1)], facts, screen.width, screen.colour)
-    ledgers = _show(_LEDGERS, answer["processes"], screen)
+    total = {"pid": "all", "service": None, **answer["total"]}
+    shown = answer["processes"][:LEDGERS]
+    ledgers = _show(_LEDGERS, [*shown, total] if shown else [], screen)
+    if len(answer["processes"]) > len(shown):
+        ledgers += f"\nonly the first {len(shown)}, but the sum of all; see the others with --json"
     return answer, text + ("\n\n" + ledgers if ledgers else "")
 
 
@@ -131,6 +152,7 @@ SHOW: dict[str, Callable[[Client, argparse.Namespace, Screen], tuple[Any, str]]]
     "traces": traces,
     "trace": trace,
     "ps": ps,
+    "crashes": crashes,
     "stats": stats,
 }
 
@@ -180,6 +202,10 @@ def _counts(counts: Any) -> str:
     if not isinstance(counts, dict):
         return count(counts)
     return ", ".join(f"{name} {count(number)}" for name, number in counts.items() if isinstance(number, (int, float)))
+
+
+def _balanced(balanced: bool | None) -> Cell:
+    return Cell(DASH, "dim") if balanced is None else Cell("yes", "green") if balanced else Cell("no", "red bold")
 
 
 def _lost(counts: dict[str, int]) -> Cell:

@@ -61,6 +61,7 @@ class Committer:
                 _insert(connection, partition, schema.ITEMS[kind], decoder)
             for job in jobs:
                 _insert_rows(connection, partition, job)
+            _insert_ends(connection, partition, [job.end for job in jobs if job.end is not None])
             turn.save(partition)
             connection.commit()
         except BaseException:
@@ -137,9 +138,6 @@ def _insert_rows(connection: duckdb.DuckDBPyConnection, partition: str, job: Job
         parameters = {name: [getattr(row, name) for row in rows] for name in _OF_RESOURCES}
         maps = _maps(row.attributes for row in rows)
         connection.execute(schema.INSERT_RESOURCES.format(partition=partition), {**parameters, **maps})
-    if job.end is not None:
-        places = ", ".join("?" * len(job.end))
-        connection.execute(f"INSERT INTO {partition}.ends VALUES ({places})", list(job.end))
     if job.points:
         parameters = {name: [getattr(row, name) for row in job.points] for name in _AS_THEY_ARE}
         values = [row.value for row in job.points]
@@ -147,6 +145,13 @@ def _insert_rows(connection: duckdb.DuckDBPyConnection, partition: str, job: Job
         parameters["value_double"] = [value if isinstance(value, float) else None for value in values]
         maps = _maps(row.attributes or {} for row in job.points)
         connection.execute(schema.INSERT_POINTS.format(partition=partition), {**parameters, **maps})
+
+
+def _insert_ends(connection: duckdb.DuckDBPyConnection, partition: str, ends: Sequence[EndRow]) -> None:
+    if ends:
+        one = f"({', '.join('?' * len(EndRow._fields))})"
+        values = [value for end in ends for value in end]
+        connection.execute(f"INSERT INTO {partition}.ends VALUES {', '.join([one] * len(ends))}", values)
 
 
 def _maps(attributes: Iterable[dict[str, str]]) -> dict[str, list[Any]]:

@@ -21,7 +21,8 @@ RINGS: Final = 100_000  # in memory
 _LATE_NS: Final = 3600 * 10**9  # no batch of a closed ring comes later than that
 _HEADER: Final = re.compile(r"([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{16})")
 _NEW: Final = Mark(0, 0, 0, 0, False, None, 0)
-_NEWEST: Final = """SELECT ring, start_pos, end_pos, spans, rejected, closed, adopted_pos, time_ns FROM {table}
+_NEWEST: Final = """SELECT ring, start_pos, end_pos, spans, rejected, closed, adopted_pos, time_ns, duplicates
+    FROM {table}
     QUALIFY row_number() OVER (PARTITION BY ring ORDER BY time_ns DESC) = 1 ORDER BY time_ns DESC"""
 _COMPACT: Final = """DELETE FROM {table} USING (SELECT ring AS known, max(time_ns) AS newest FROM {table} GROUP BY ring)
     WHERE ring = known AND time_ns < newest"""
@@ -63,7 +64,9 @@ class Marks:
                     found.setdefault(ring, mark)
                 elif ring not in found:
                     self._forgot = True
-        late = {ring: mark for ring, mark in self._known.items() if ring not in found or found[ring][-1] < mark.time_ns}
+        late = {
+            ring: mark for ring, mark in self._known.items() if ring not in found or found[ring].time_ns <= mark.time_ns
+        }
         self._known = {**dict(reversed(found.items())), **late}
 
     def turn(self, connection: duckdb.DuckDBPyConnection) -> Turn:
@@ -109,11 +112,10 @@ class Turn:
             if mark.closed and mark.adopted == batch.after:
                 return None
             return StoreError("order", "this ring's adoption stands elsewhere by now")
-        if mark.closed:
-            return Outcome(0, 0, "", duplicate=True)
-        if mark.time_ns and mark.start == batch.start:
-            return Outcome(0, mark.rejected, "", duplicate=True)
-        return None
+        if not mark.closed and not (mark.time_ns and mark.start == batch.start):
+            return None
+        self.changed[batch.ring] = mark._replace(duplicates=mark.duplicates + 1)
+        return Outcome(0, 0 if mark.closed else mark.rejected, "", duplicate=True)
 
     def stored(self, batch: Batch, outcome: Outcome) -> None:
         """This batch will be committed."""
@@ -122,7 +124,7 @@ class Turn:
         if batch.adopted:
             mark = mark._replace(spans=spans, rejected=mark.rejected + outcome.rejected, adopted=batch.end, time_ns=now)
         else:
-            mark = Mark(batch.start, batch.end, spans, outcome.rejected, False, None, now)
+            mark = Mark(batch.start, batch.end, spans, outcome.rejected, False, None, now, mark.duplicates)
         self.changed[batch.ring] = mark
         self._unsaved.add(batch.ring)
 
@@ -143,7 +145,7 @@ class Turn:
             return
         rows = ",".join(
             f"(unhex('{ring.hex()}'),{mark.start},{mark.end},{mark.spans},{mark.rejected},{mark.closed},"
-            f"{'NULL' if mark.adopted is None else mark.adopted},{mark.time_ns})"
+            f"{'NULL' if mark.adopted is None else mark.adopted},{mark.time_ns},{mark.duplicates})"
             for ring, mark in ((ring, self.changed[ring]) for ring in self._unsaved)
         )
         self._connection.execute(f"INSERT INTO {partition}.marks VALUES {rows}")

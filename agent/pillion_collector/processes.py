@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """The node's processes: who is known, who lives, what each uses, stored every 5 s under the resource of its spans.
 
-One thread. A process becomes known by what boot wrote (processes/*.json), by its ring, or by a received resource with
-pid and creation time; it is the same only while pid and start ticks are. Its end is noticed by a pidfd at once. What
-/proc refuses is logged once and counted after.
+One thread. A process becomes known by what boot wrote (processes/*.json), by its ring (both are noticed at once, so
+that short lives are seen), or by a received resource with pid and creation time; it is the same only while pid and
+start ticks are. Its end is noticed by a pidfd at once. What /proc refuses is logged once and counted after.
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import logging
 import os
 import select
+import signal
 import threading
 import time
 from collections import Counter
@@ -24,10 +24,13 @@ from typing import Any, Protocol
 import orjson
 import psutil
 
-from pillion_collector.processes_find import Found, find_files, find_resources, forget_file
+from pillion_collector.ended import OomKills, exit_of
+from pillion_collector.ledger import Ledger
+from pillion_collector.processes_find import Found, find_file, find_files, find_resources, forget_file
 from pillion_collector.processes_read import METRICS, SUM, Sample, Stat, cores, look, read_stat, started_ns
-from pillion_collector.processes_ring import Ledger, Rings
-from pillion_collector.store import PointRow, ResourceRow, StoreError
+from pillion_collector.processes_ring import Rings
+from pillion_collector.store import Mark, PointRow, ResourceRow, StoreError
+from pillion_collector.watch import Watch
 
 INTERVAL_S = 5.0
 KEPT_ENDED = 1000  # ended processes in the list; the oldest go first
@@ -40,6 +43,8 @@ class Keeps(Protocol):
     def append_points(self, points: Any, resources: Any = ()) -> Any: ...
 
     def query(self, sql: str, params: Any = ()) -> list[tuple[Any, ...]]: ...
+
+    def mark(self, ring: bytes) -> Mark | None: ...
 
 
 @dataclass
@@ -56,14 +61,18 @@ class Process:
     pidfd: int = -1
     sample: Sample | None = None
     cpu: float | None = None
-    ledger: Ledger | None = None  # of its rings; the last one seen when they are gone
+    ledger: Ledger | None = None  # of the rings that it has
+    oom: str | None = None  # the file that tells whether the OOM killer came
 
 
 class Processes:
     """Starts and stops with the collector; `list` may be called from any thread."""
 
-    def __init__(self, run_dir: Path, store: Keeps, changed: Callable[[], None]) -> None:
+    def __init__(
+        self, run_dir: Path, store: Keeps, changed: Callable[[], None], ended: Callable[[], None] = lambda: None
+    ) -> None:
         self._run_dir = run_dir
+        self._tell_end = ended
         self._store = store
         self._changed = changed
         self._known: dict[str, Process] = {}
@@ -75,7 +84,11 @@ class Processes:
         self._poll.register(self._wake, select.POLLIN)
         self._by_fd: dict[int, Process] = {}
         self.troubles: Counter[str] = Counter()  # what could not be read or stored, by reason
-        self._rings = Rings(run_dir, self.troubles)
+        self._rings = Rings(run_dir, self.troubles, store.mark)
+        self._oom = OomKills()
+        self._news = Watch()
+        if self._news.fd >= 0:
+            self._poll.register(self._news.fd, select.POLLIN)
 
     def start(self) -> None:
         self._thread.start()
@@ -87,7 +100,7 @@ class Processes:
         for fd in (*self._by_fd, self._wake, self._waker):
             os.close(fd)
         self._by_fd.clear()
-        self._rings.close()
+        self._news.close()
 
     def known(self) -> list[Process]:
         """Alive first, then the ended ones, newest first."""
@@ -102,6 +115,7 @@ class Processes:
     def cycle(self, now_ns: int) -> int:
         """Finds, looks, stores; returns how many points were handed to the store."""
         before = len(self._known)
+        self._follow()
         for found in (*find_files(self._run_dir, self.troubles), *self.read_rings(), *self._received()):
             self._meet(found)
         points: list[PointRow] = []
@@ -121,13 +135,39 @@ class Processes:
             for fd, _ in self._poll.poll(max(0.0, due - time.monotonic()) * 1000):
                 if fd == self._wake:
                     return
-                self._ended(self._by_fd[fd], time.time_ns())
+                if fd == self._news.fd:
+                    self._arrived()
+                elif fd in self._by_fd:
+                    self._ended(self._by_fd[fd], time.time_ns())
             if time.monotonic() >= due:
                 due = time.monotonic() + INTERVAL_S
                 try:
                     self.cycle(time.time_ns())
                 except Exception as error:  # one bad cycle must not end the watch
                     self._trouble(f"cycle:{type(error).__name__}", str(error))
+
+    def _follow(self) -> None:
+        """Whatever appears in these folders is told from now on; a folder that is made later is found then."""
+        for folder in ("rings", "processes"):
+            self._news.add(str(self._run_dir / folder))
+
+    def _arrived(self) -> None:
+        """New rings and records: their processes may end any moment."""
+        before = len(self._known)
+        news = self._news.news()
+        if news is None:
+            for found in (*find_files(self._run_dir, self.troubles), *self.read_rings()):
+                self._meet(found)
+        for folder, name in news or ():
+            try:
+                one = self._rings.read(name) if folder.endswith("rings") else None
+                who = one[0] if one else find_file(os.path.join(folder, name), self.troubles)
+                if who is not None:
+                    self._meet(who)
+            except Exception as error:  # one bad file must not end the watch
+                self._trouble(f"arrived:{type(error).__name__}", f"{name}: {error}")
+        if len(self._known) != before:
+            self._changed()
 
     def _received(self) -> list[Found]:
         try:
@@ -139,9 +179,8 @@ class Processes:
     def read_rings(self) -> list[Found]:
         """Brings the ledgers of known processes up to date (any thread); returns whose rings there are."""
         found = self._rings.look()
-        for one, ledger in found.values():
-            if (known := self.get(one.id)) is not None:
-                known.ledger = ledger
+        for known in self.known():
+            known.ledger = found[known.found.id][1] if known.found.id in found else None
         return [one for one, _ in found.values()]
 
     def _meet(self, found: Found) -> None:
@@ -159,6 +198,8 @@ class Processes:
             process.exit = {"unknown": True}
         with self._lock:
             self._known[found.id] = process
+        if not process.alive:
+            self._tell_end()
 
     def _watch(self, process: Process, stat: Stat) -> None:
         """Holds on to the process by descriptor and handle; both are checked again, for the pid may have moved on."""
@@ -177,22 +218,23 @@ class Processes:
                 os.close(process.pidfd)
             return
         process.alive = True
+        process.oom = self._oom.meet(pid)
         if process.pidfd >= 0:
             self._by_fd[process.pidfd] = process
             self._poll.register(process.pidfd, select.POLLIN)
 
     def _ended(self, process: Process, now_ns: int) -> None:
-        stat = read_stat(process.found.pid)
-        mine = stat is not None and stat.start_ticks == process.found.start_ticks and stat.state == "Z"
-        process.exit = _exit(stat.exit_status if mine and stat is not None else None)
+        process.exit = exit_of(process.pidfd, process.found.pid, process.found.start_ticks)
+        if process.exit.get("signal") == signal.SIGKILL and self._oom.killed(process.oom):
+            process.exit["oom"] = True
         process.ended_ns = now_ns
         process.alive = False
-        process.ledger = self._rings.last_word(process.found.id) or process.ledger
         if process.pidfd >= 0:
             self._poll.unregister(process.pidfd)
             self._by_fd.pop(process.pidfd)
             os.close(process.pidfd)
             process.pidfd = -1
+        self._tell_end()
         self._changed()
 
     def _sample(self, process: Process, now_ns: int, resources: dict[int, ResourceRow]) -> list[PointRow]:
@@ -223,7 +265,8 @@ class Processes:
         if not points:
             return
         try:
-            self._store.append_points(points, list(resources.values()))
+            stored = self._store.append_points(points, list(resources.values()))
+            stored.add_done_callback(lambda _: self._changed())  # charts grow without spans
         except StoreError as error:
             self._trouble(f"store:{error.kind}", str(error))
 
@@ -278,13 +321,3 @@ def _own_resource(process: Process) -> ResourceRow:
     digest = hashlib.blake2b(f"{found.service}\0{found.instance}\0{found.id}".encode(), digest_size=8).digest()
     encoded = {key: orjson.dumps(value).decode() for key, value in attributes.items() if value != ""}
     return ResourceRow(int.from_bytes(digest, "little"), found.service or "", found.instance or "", found.pid, encoded)
-
-
-def _exit(status: int | None) -> dict[str, Any]:
-    """What waitstatus says; unknown when the parent has already taken it or we may not look."""
-    if status is None:
-        return {"unknown": True}
-    with contextlib.suppress(ValueError):
-        code = os.waitstatus_to_exitcode(status)
-        return {"code": code} if code >= 0 else {"signal": -code}
-    return {"unknown": True}

@@ -72,21 +72,23 @@ class Found:
 
 def find_files(run_dir: Path, troubles: Counter[str]) -> list[Found]:
     """Every record of boot; a broken one is counted and left alone."""
-    found: list[Found] = []
     try:
         entries = list(os.scandir(run_dir / "processes"))[:FILES]
     except OSError:
-        return found
-    for entry in entries:
-        match = _NAME.fullmatch(entry.name)
-        if match is None:
-            continue
-        record = _record(entry.path)
-        if record is None:
-            troubles["bad_record"] += 1
-        else:
-            found.append(_from_record(Found(int(match[1]), int(match[2])), record))
-    return found
+        return []
+    return [one for entry in entries if (one := find_file(entry.path, troubles)) is not None]
+
+
+def find_file(path: str, troubles: Counter[str]) -> Found | None:
+    """One record of boot."""
+    match = _NAME.fullmatch(os.path.basename(path))
+    if match is None:
+        return None
+    record = _record(path)
+    if record is None:
+        troubles["bad_record"] += 1
+        return None
+    return _from_record(Found(int(match[1]), int(match[2])), record)
 
 
 def forget_file(run_dir: Path, process_id: str, now_ns: int) -> None:

@@ -15,6 +15,7 @@ import psutil
 
 TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 GAUGE, SUM = 1, 2
+_EXITING = 0x4  # PF_EXITING of <linux/sched.h>
 
 
 class Metric(NamedTuple):
@@ -51,6 +52,7 @@ class Stat(NamedTuple):
     major_faults: int
     start_ticks: int
     exit_status: int  # as wait() gives it; meaningful for a zombie that we may look at
+    exiting: bool  # the kernel is taking it down
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,7 @@ def read_stat(pid: int) -> Stat | None:
             int(rest[9]),
             int(rest[19]),
             int(rest[49]) if len(rest) > 49 else 0,
+            bool(int(rest[6]) & _EXITING),
         )
     except (ValueError, IndexError):
         return None

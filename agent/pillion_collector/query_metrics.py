@@ -47,10 +47,17 @@ def _receiver(collector: Collector) -> list[Family]:
     for (kind, reason), number in sorted(receiver.refused.items()):
         refused.add(number, kind=kind, reason=reason)
     received = Family("pillion_receiver_bytes_total", "counter", "Bytes of stored requests, unpacked.")
+    named = Family("pillion_receiver_malformed_batch_names_total", "counter", "Names of batches that make no sense.")
     flight = Family(
         "pillion_receiver_in_flight_requests", "gauge", "Requests between their first byte and their answer."
     )
-    return [*found, refused, received.add(receiver.bytes), flight.add(receiver.in_flight)]
+    return [
+        *found,
+        refused,
+        received.add(receiver.bytes),
+        named.add(receiver.bad_batches),
+        flight.add(receiver.in_flight),
+    ]
 
 
 def _own(collector: Collector) -> list[Family]:
@@ -72,6 +79,31 @@ def _own(collector: Collector) -> list[Family]:
         *_store(store),
         Family("pillion_live_listeners", "gauge", "Browsers that follow live.").add(collector.live.listeners),
         troubles,
+        *_adopted(collector),
+    ]
+
+
+def _adopted(collector: Collector) -> list[Family]:
+    """Rings of processes that are gone."""
+    adopter = collector.adopter
+    counts = dict(adopter.counts)
+    adopted = Family("pillion_adopter_rings_total", "counter", "Rings of ended processes that were read to their end.")
+    crashes = Family(
+        "pillion_adopter_crashes_total", "counter", "Processes that ended by a signal, an error or at work."
+    )
+    waiting = Family("pillion_adopter_waiting_rings", "gauge", "Rings of ended processes that are not read yet.")
+    troubles = Family("pillion_adopter_troubles_total", "counter", "What kept a ring from being read, by reason.")
+    for reason in sorted(counts.keys() - {"adopted", "crashes", "waiting"}):
+        troubles.add(counts[reason], reason=reason)
+    lost = Family("pillion_adopter_lost_spans_total", "counter", "Spans that ended processes had lost, by reason.")
+    for reason, number in sorted(adopter.lost.items()):
+        lost.add(number, reason=reason)
+    return [
+        adopted.add(counts.get("adopted", 0)),
+        crashes.add(counts.get("crashes", 0)),
+        waiting.add(counts.get("waiting", 0)),
+        troubles,
+        lost,
     ]
 
 
@@ -81,6 +113,9 @@ def _store(stats: dict[str, Any]) -> list[Family]:
         Family("pillion_store_bytes", "gauge", "Size of the store on disk.").add(stats.get("bytes")),
         Family("pillion_store_partitions", "gauge", "Files of the store.").add(stats.get("partitions")),
         Family("pillion_store_commits_total", "counter", "Commits to disk.").add(stats.get("commits")),
+        Family("pillion_store_duplicate_batches_total", "counter", "Batches that came again, and were not stored.").add(
+            stats.get("duplicates")
+        ),
         Family("pillion_store_dropped_partitions_total", "counter", "Files that retention removed.").add(
             stats.get("dropped_partitions")
         ),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from pillion_collector import VERSION
+from pillion_collector import VERSION, query_crashes, query_ledger
 
 if TYPE_CHECKING:
     from pillion_collector.api import Collector
@@ -19,7 +19,9 @@ RECENT_NS = 15 * 60 * 10**9
 
 def stats(collector: Collector) -> dict[str, Any]:
     """Answer of /api/stats."""
-    return {"collector": _collector(collector), "processes": _ledgers(collector)}
+    collector.processes.read_rings()
+    ledgers, total = query_ledger.ledgers(collector.store, collector.processes.known())
+    return {"collector": _collector(collector), "processes": ledgers, "total": total}
 
 
 def live(collector: Collector) -> dict[str, Any]:
@@ -34,6 +36,7 @@ def live(collector: Collector) -> dict[str, Any]:
         "newest_ns": str(newest or 0),
         "services": services,
         "processes": sum(one.alive for one in collector.processes.known()),
+        "crashes": query_crashes.count(collector.store),
         "points": collector.store.stats().get("stored", {}).get("points", 0),  # charts of processes grow without spans
     }
 
@@ -49,39 +52,10 @@ def _collector(collector: Collector) -> dict[str, Any]:
         "uptime_s": round((time.time_ns() - collector.started_ns) / 1e9, 3),
         "received": {**dict.fromkeys(("traces", "metrics", "logs"), 0), **receiver.accepted, "bytes": receiver.bytes},
         "stored": store.get("stored", {}),
+        "duplicates": store.get("duplicates", 0),
+        "adopted": collector.adopter.counts["adopted"],
         "refused": {f"{kind}:{reason}": number for (kind, reason), number in receiver.refused.items()},
         "queue": store.get("queue", {}),
         "store_bytes": store.get("bytes", 0),
         "trouble": store.get("trouble"),
     }
-
-
-def _ledgers(collector: Collector) -> list[dict[str, Any]]:
-    """Of every process that has, or had, a ring or stored spans."""
-    collector.processes.read_rings()
-    rows = collector.store.query(
-        "SELECT r.service, r.instance, sum(s.spans)"
-        " FROM (SELECT resource_id, count(*) AS spans FROM spans GROUP BY ALL) s"
-        " JOIN (SELECT DISTINCT resource_id, service, instance FROM resources) r USING (resource_id) GROUP BY ALL"
-    )
-    stored = {(row[0], row[1]): int(row[2]) for row in rows if row[1]}
-    found = []
-    for process in collector.processes.known():
-        told, ledger = process.found, process.ledger
-        spans = stored.get((told.service or "", told.instance or ""), 0)
-        if ledger is None and not spans:
-            continue
-        found.append(
-            {
-                "id": told.id,
-                "pid": told.pid,
-                "service": told.service,
-                "recorded": ledger and ledger.recorded,
-                "sent": ledger and ledger.sent,
-                "stored": spans,
-                "dropped": dict(ledger.lost) if ledger else {},
-                "waiting": ledger and ledger.waiting,
-                "in_flight": ledger and ledger.in_flight,
-            }
-        )
-    return found

@@ -21,6 +21,7 @@ import grpc
 import grpc.aio
 
 from pillion_collector import marks
+from pillion_collector.protobuf import field, varint
 from pillion_collector.settings import Address
 from pillion_collector.store import BadInput, Batch, Kind, Outcome, StoreBusy, StoreError
 
@@ -195,28 +196,15 @@ def response(outcome: Outcome) -> bytes:
     """Export…ServiceResponse: empty on full success, else partial_success {rejected = 1, error_message = 2}."""
     if not outcome.rejected and not outcome.message:
         return b""
-    partial = (b"\x08" + _varint(outcome.rejected) if outcome.rejected else b"") + _field(2, outcome.message.encode())
-    return _field(1, partial)
+    partial = (b"\x08" + varint(outcome.rejected) if outcome.rejected else b"") + field(2, outcome.message.encode())
+    return field(1, partial)
 
 
 def status_details(code: int, text: str, retry_s: float) -> bytes:
     """google.rpc.Status {code = 1, message = 2, details = 3}, with a RetryInfo when the client should come again."""
-    status = b"\x08" + _varint(code) + _field(2, text.encode())
+    status = b"\x08" + varint(code) + field(2, text.encode())
     if retry_s > 0:
         whole, nanos = int(retry_s), int(retry_s % 1 * 1e9)
-        delay = (b"\x08" + _varint(whole) if whole else b"") + (b"\x10" + _varint(nanos) if nanos else b"")
-        status += _field(3, _field(1, b"type.googleapis.com/google.rpc.RetryInfo") + _field(2, _field(1, delay)))
+        delay = (b"\x08" + varint(whole) if whole else b"") + (b"\x10" + varint(nanos) if nanos else b"")
+        status += field(3, field(1, b"type.googleapis.com/google.rpc.RetryInfo") + field(2, field(1, delay)))
     return status
-
-
-def _varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
-
-
-def _field(number: int, data: bytes) -> bytes:
-    return bytes((number << 3 | 2,)) + _varint(len(data)) + data

@@ -7,6 +7,7 @@ The ctypes side of native/decode_ring.c. Files are foreign and may be hostile: t
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 from dataclasses import dataclass
 from functools import cache
@@ -16,7 +17,8 @@ from pillion_collector import decode
 
 COUNTERS: Final = 16
 FLIGHTS: Final = 256
-_OK, _IO = 0, 4  # enum status
+_OK, _NO_MEMORY, _IO = 0, 3, 4  # enum status
+_PASSING: Final = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOENT, errno.EINTR)
 _TROUBLES: Final = {
     2: "too large",
     3: "no memory to read it",
@@ -26,7 +28,14 @@ _TROUBLES: Final = {
 
 
 class RingError(Exception):
-    """This file can't be read as a ring; the text says why."""
+    """This file can't be read as a ring; the text says why.
+
+    `lasting`: it will never be readable, and not for want of memory or descriptors just now.
+    """
+
+    def __init__(self, message: str, lasting: bool = True) -> None:
+        super().__init__(message)
+        self.lasting = lasting
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,5 +247,6 @@ def _flight(one: _Flight) -> Flight:
 def _check(status: int, path: str | os.PathLike[str]) -> None:
     if status == _OK:
         return
-    reason = os.strerror(ctypes.get_errno()) if status == _IO else _TROUBLES.get(status, f"status {status}")
-    raise RingError(f"{os.fspath(path)}: {reason}")
+    number = ctypes.get_errno() if status == _IO else 0
+    reason = os.strerror(number) if number else _TROUBLES.get(status, f"status {status}")
+    raise RingError(f"{os.fspath(path)}: {reason}", status != _NO_MEMORY and number not in _PASSING)

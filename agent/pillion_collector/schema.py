@@ -34,10 +34,10 @@ TABLES: Final = {
     "scopes": f"""scope_id UBIGINT, name VARCHAR, version VARCHAR, attributes {_MAP}, schema_url VARCHAR,
         dropped UINTEGER""",
     "marks": """ring BLOB, start_pos UBIGINT, end_pos UBIGINT, spans UBIGINT, rejected UBIGINT, closed BOOLEAN,
-        adopted_pos UBIGINT, time_ns BIGINT""",
+        adopted_pos UBIGINT, time_ns BIGINT, duplicates UBIGINT""",
     "ends": """ring BLOB, time_ns BIGINT, process VARCHAR, pid BIGINT, service VARCHAR, instance VARCHAR,
         command VARCHAR, began_ns BIGINT, exit VARCHAR, orderly BOOLEAN, crash BOOLEAN, recorded UBIGINT,
-        stored UBIGINT, dropped VARCHAR, flights VARCHAR""",
+        stored UBIGINT, dropped VARCHAR, flights VARCHAR, duplicates UBIGINT""",
 }
 _SINCE: Final = {2: ("marks", "ends")}  # version -> the tables it brought
 ITEMS: Final = {"traces": "spans", "metrics": "points", "logs": "logs"}  # kind of request -> its table of items

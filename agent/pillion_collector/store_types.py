@@ -68,6 +68,7 @@ class Mark(NamedTuple):
     closed: bool
     adopted: int | None  # the collector has stored everything before this position
     time_ns: int
+    duplicates: int = 0  # batches that came again
 
 
 class EndRow(NamedTuple):
@@ -88,6 +89,7 @@ class EndRow(NamedTuple):
     stored: int
     dropped: str  # JSON: reason -> spans
     flights: str  # JSON: the requests that were under way
+    duplicates: int
 
 
 class ResourceRow(NamedTuple):

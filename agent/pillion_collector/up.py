@@ -2,7 +2,8 @@
 """`pillion up`: puts the parts together, says in one line that it is ready, and takes them apart at SIGINT or SIGTERM.
 
 One event loop on the main thread carries gRPC, HTTP and the signals; the store has its writer thread, the process
-reader its own, and queries run on a small pool. Order of the end: no new data, last commit, then the listeners.
+reader and the adopter of rings their own, and queries run on a small pool. Order of the end: no new data, last commit,
+then the listeners.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import asyncio
 import contextlib
 import errno
 import fcntl
+import functools
 import logging
 import os
 import resource
@@ -19,7 +21,7 @@ import socket
 import stat
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,7 @@ import uvicorn
 from pillion import rundir
 
 from pillion_collector import VERSION, Trouble
+from pillion_collector.adopt import Adopter
 from pillion_collector.api import Collector, application
 from pillion_collector.processes import Processes
 from pillion_collector.receive import Receiver
@@ -63,7 +66,8 @@ async def _serve(settings: Settings, run_dir: Path, store: Store, http: socket.s
         loop.add_signal_handler(number, stop.set)
     collector = Collector(store=store, run_dir=run_dir, started_ns=time.time_ns())
     receiver = collector.receiver = Receiver(store, collector.live.touch)
-    processes = collector.processes = Processes(run_dir, store, lambda: _call(loop, collector.live.touch))
+    touch = functools.partial(_call, loop, collector.live.touch)
+    processes, adopter = _watch_processes(collector, touch)
     try:
         port = await receiver.start(settings.socket, settings.grpc)
     except RuntimeError as error:
@@ -71,6 +75,7 @@ async def _serve(settings: Settings, run_dir: Path, store: Store, http: socket.s
             "grpc", settings.grpc, f"cannot listen there or on {settings.socket}", "choose another", 1
         ) from error
     processes.start()
+    adopter.start()
     server = _Http(
         uvicorn.Config(
             application(collector, settings.http.host),
@@ -89,10 +94,18 @@ async def _serve(settings: Settings, run_dir: Path, store: Store, http: socket.s
     await asyncio.wait({serving, asyncio.create_task(stop.wait())}, return_when=asyncio.FIRST_COMPLETED)
     collector.live.close()
     await receiver.stop(GRACE_S)
+    await asyncio.to_thread(adopter.stop)
     await asyncio.to_thread(processes.stop)
     server.should_exit = True
     await serving
     return 0 if stop.is_set() else 1
+
+
+def _watch_processes(collector: Collector, touch: Callable[[], None]) -> tuple[Processes, Adopter]:
+    run_dir, store = collector.run_dir, collector.store
+    collector.processes = Processes(run_dir, store, touch, lambda: collector.adopter.wake())
+    collector.adopter = Adopter(run_dir, store, collector.processes.get, touch)
+    return collector.processes, collector.adopter
 
 
 class _Http(uvicorn.Server):

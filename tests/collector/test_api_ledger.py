@@ -51,12 +51,19 @@ def ledger(collector: Running) -> dict[str, Any]:
     return found[0] if found else {}
 
 
+def adopted(collector: Running) -> dict[str, Any]:
+    """The ledger once the ring is gone."""
+    assert eventually(lambda: not list((collector.run_dir / "rings").iterdir()))
+    return ledger(collector)
+
+
 def test_a_living_process_has_recorded_what_it_sent_and_what_is_stored(
     collector: Running, program: subprocess.Popen[bytes]
 ) -> None:
     assert eventually(lambda: ledger(collector).get("stored") == 100 and ledger(collector)["sent"] == 100)
     told = ledger(collector)
     assert (told["recorded"], told["dropped"], told["waiting"], told["in_flight"]) == (100, {}, 0, 0)
+    assert told["balanced"]
     (one,) = [each for each in collector.get("/api/processes")["processes"] if each["service"] == "worker"]
     assert (one["pid"], one["decision"], one["alive"], one["python"]) == (
         program.pid,
@@ -73,20 +80,20 @@ def test_the_last_numbers_of_a_process_that_ended_in_order_are_kept(
     assert eventually(lambda: ledger(collector))
     assert program.stdin is not None
     program.stdin.close()
-    assert eventually(lambda: not list((collector.run_dir / "rings").iterdir()))
-    (one,) = eventually(lambda: [each for each in collector.get("/api/processes")["processes"] if not each["alive"]])
     assert program.wait(DEADLINE_S) == 0
-    assert one["pid"] == program.pid and one["ended_ns"] is not None
-    told = ledger(collector)
-    assert (told["recorded"], told["sent"], told["stored"], told["waiting"]) == (150, 150, 150, 0)
+    told = adopted(collector)
+    (one,) = collector.get("/api/processes")["processes"]
+    assert (one["pid"], one["alive"], one["exit"]) == (program.pid, False, {"code": 0})
+    assert (told["recorded"], told["stored"], told["dropped"], told["balanced"]) == (150, 150, {}, True)
+    assert collector.get("/api/stats")["total"]["stored"] == 150
 
 
-def test_what_a_killed_process_could_not_send_waits_in_its_ring_and_is_told(
+def test_what_a_killed_process_could_not_send_is_stored_all_the_same(
     collector: Running, program: subprocess.Popen[bytes]
 ) -> None:
     assert eventually(lambda: ledger(collector))
     program.send_signal(signal.SIGKILL)
-    (one,) = eventually(lambda: [each for each in collector.get("/api/processes")["processes"] if not each["alive"]])
+    told = adopted(collector)
+    (one,) = collector.get("/api/processes")["processes"]
     assert one["exit"] == {"signal": 9}
-    told = ledger(collector)
-    assert told["recorded"] == told["sent"] + told["waiting"] == 100
+    assert (told["recorded"], told["stored"], told["waiting"], told["balanced"]) == (100, 100, 0, True)

@@ -83,7 +83,7 @@ def test_a_trace_is_a_tree_by_its_first_digits_and_its_names_cannot_drive_the_te
     assert "\x1b" not in text
 
 
-@pytest.mark.parametrize("command", [["services"], ["traces"], ["ps"], ["stats"]])
+@pytest.mark.parametrize("command", [["services"], ["traces"], ["ps"], ["crashes"], ["stats"]])
 def test_every_command_prints_the_apis_answer_with_json(shop: Shop, command: list[str]) -> None:
     assert isinstance(json.loads(shown(shop, *command, "--json")), dict)
 
@@ -116,7 +116,7 @@ def test_colours_are_for_terminals_that_want_them(shop: Shop, environ: dict[str,
     assert ("\x1b[36mshop\x1b[0m" in text) is coloured and ("\x1b" in text) is coloured
 
 
-@pytest.mark.parametrize("command", [["services"], ["traces"], ["trace", "abcd1234"], ["ps"], ["stats"]])
+@pytest.mark.parametrize("command", [["services"], ["traces"], ["trace", "abcd1234"], ["ps"], ["crashes"], ["stats"]])
 def test_without_a_collector_one_line_says_what_to_do(command: list[str]) -> None:
     done = pillion(*command, "--url", NOWHERE)
     assert (done.returncode, done.stdout) == (1, "")
