@@ -58,17 +58,20 @@ static void resource_encode(void) {
         core.resource_used = 0;
 }
 
-// The ring, made when it's first needed. NULL: off, or no memory (then every span is counted as dropped).
-static struct ring *core_ring(void) {
+void core_become_child(void) {
+    if (core.resource_used != 0)
+        return;
+    resource_of_child();
+    resource_encode();
+    if (core_sender_make() != STATUS_OK)
+        core.sender = NULL;
+}
+
+struct ring *core_ring(void) {
     if (core.ring != NULL || !core.running || core.ring_tried)
         return core.ring;
     core.ring_tried = true;
-    if (core.resource_used == 0) {
-        resource_of_child();
-        resource_encode();
-        if (core_sender_make() != STATUS_OK)
-            core.sender = NULL;
-    }
+    core_become_child();
     struct ring_options options = {
         .directory = core.ring_directory,
         .resource = core.resource_bytes,
@@ -96,6 +99,7 @@ static void before_fork(void) {
 
 static void after_fork_in_parent(void) {
     pthread_mutex_unlock(&core.making);
+    core.metrics_news = false; // the thread is gone: the next measurement starts it
     if (core.sender != NULL)
         sender_resume(core.sender);
 }
@@ -117,6 +121,7 @@ static void after_fork_in_child(void) {
     core.resource_used = 0; // made anew with the ring
     metrics_reset(clock_real_ns());
     core.metrics_due_ns = clock_mono_ns() + core.options.metrics_interval_ns;
+    core.metrics_under_way = core.metrics_news = false;
     core.sent_points = 0;
     core.quiet_since_ns = 0;
     core.batch_bad = 0;
@@ -200,12 +205,6 @@ void core_flight_detail(const struct span *span, const char *detail, size_t byte
         ring_flight_detail(core.ring, span->flight, detail, bytes);
 }
 
-void core_metrics_tick(void) {
-    if (core.running && core.sender != NULL && core.options.metrics_interval_ns > 0 &&
-        clock_mono_ns() >= core.metrics_due_ns)
-        sender_wake(core.sender);
-}
-
 bool core_flush(uint64_t timeout_ns) {
     if (core.sender == NULL)
         return core.ring == NULL;
@@ -225,23 +224,6 @@ void core_finish(uint64_t timeout_ns) {
         (void)!core_flush(timeout_ns);
 }
 
-// The last metrics, for the collector to find. Of a process that had nothing to tell so far they are no news.
-static void leave_metrics(void) {
-    uint8_t *room, *body = NULL;
-    size_t bytes = 0;
-    if (core.options.metrics_interval_ns == 0 || (core.ring == NULL && core.sent_points == 0))
-        return;
-    if (core_ring() == NULL || (body = malloc(RING_RECORD_LIMIT)) == NULL)
-        return;
-    if (metrics_encode(core.resource_bytes, (uint32_t)core.resource_used, clock_real_ns(), body, RING_RECORD_LIMIT,
-                       &bytes) == STATUS_OK &&
-        bytes > 0 && ring_reserve(core.ring, RING_METRICS, (uint32_t)bytes, &room) == STATUS_OK) {
-        memcpy(room, body, bytes);
-        ring_commit(room);
-    }
-    free(body);
-}
-
 void core_stop(void) {
     if (!core.running)
         return;
@@ -249,7 +231,7 @@ void core_stop(void) {
     if (core.sender != NULL)
         sender_stop(core.sender);
     if (left)
-        leave_metrics();
+        core_leave_metrics();
     core.running = false;
     if (left && core.ring != NULL)
         ring_leave(core.ring);

@@ -65,8 +65,11 @@ void core_stats(struct core_stats *out);
 // Counts the forks that led to this process: a span of another generation belongs to a parent, and isn't recorded here.
 extern uint32_t core_generation;
 
-// Metrics have changed: wakes the sender when their interval is over. Cheap.
-void core_metrics_tick(void);
+bool core_measures(void); // metrics are on
+// The interpreter's metrics have changed: wakes the sender when their interval is over. Cheap.
+void core_metrics_tick(uint64_t now_mono_ns);
+// A request or call was counted: the sender will tell of it in time, whatever comes. Cheap.
+void core_measured(uint64_t now_mono_ns);
 
 uint32_t core_intern(const char *text, size_t bytes); // 0: the table is full
 void core_span_end(struct span *span, uint64_t end_ns);

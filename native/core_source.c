@@ -3,7 +3,6 @@
 // growth. Each batch of spans carries an id, ring and stretch, by which a collector knows what it has stored already.
 #include "clock.h"
 #include "core_state.h"
-#include "metrics.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,21 +46,6 @@ static bool next_spans(struct sender_batch *out) {
     return true;
 }
 
-static bool next_metrics(struct sender_batch *out) {
-    uint64_t now = clock_mono_ns();
-    if (core.options.metrics_interval_ns == 0 || now < core.metrics_due_ns || metrics_points() == 0)
-        return false;
-    core.metrics_due_ns = now + core.options.metrics_interval_ns;
-    size_t bytes = 0, points = metrics_points();
-    if (metrics_encode(core.resource_bytes, (uint32_t)core.resource_used, clock_real_ns(), core.body, OTLP_BYTES_LIMIT,
-                       &bytes) != STATUS_OK ||
-        bytes == 0)
-        return false;
-    *out = (struct sender_batch){OTLP_METRICS_PATH, core.body, bytes, points, NULL};
-    core.batch = BATCH_METRICS;
-    return true;
-}
-
 // The ring grows here, also while the collector is away and next() isn't asked.
 static void source_tick(void *self) {
     (void)self;
@@ -85,7 +69,7 @@ static bool source_next(void *self, struct sender_batch *out) {
             return false; // asked again at the next interval
         }
     }
-    return next_spans(out) || next_metrics(out);
+    return next_spans(out) || core_next_metrics(out);
 }
 
 static void source_done(void *self, const struct sender_batch *batch, enum sender_outcome outcome, uint64_t rejected) {
@@ -110,7 +94,8 @@ void core_ring_full(void *self) {
 enum status core_sender_make(void) {
     if (core.options.target == NULL)
         return STATUS_OK;
-    const struct sender_source source = {.self = NULL, .tick = source_tick, .next = source_next, .done = source_done};
+    const struct sender_source source = {
+        .self = NULL, .tick = source_tick, .next = source_next, .done = source_done, .stays = core_metrics_waiting};
     const struct sender_options options = {
         .target = core.options.target,
         .headers = (const struct grpc_header *)core.options.headers,

@@ -11,7 +11,8 @@
 #include <string.h>
 
 #define BUCKETS_MAX 16u
-#define POINTS 256u // of all metrics together; then everything new goes to the overflow points
+#define TAIL_BYTES 128u // of a request, behind its metrics
+#define POINTS 256u     // of all metrics together; then everything new goes to the overflow points
 
 enum kind { COUNTER, UP_DOWN, HISTOGRAM };
 
@@ -251,24 +252,43 @@ static uint32_t put_metric(struct wire_sink *sink, uint32_t id, uint64_t now_ns)
     return count;
 }
 
-enum status metrics_encode(const uint8_t *resource, uint32_t resource_bytes, uint64_t now_ns, uint8_t *out,
-                           size_t capacity, size_t *bytes) {
-    struct wire_sink sink = {.to = out, .capacity = capacity};
+// ScopeMetrics of the registry.
+static uint32_t put_registry(struct wire_sink *sink, uint64_t now_ns) {
+    uint32_t count = 0;
+    size_t before = sink->bytes;
+    size_t scope_metrics = wire_begin(sink, 2, 3);
+    size_t scope = wire_begin(sink, 1, 1);
+    wire_text(sink, 1, "pillion.runtime", 15);
+    wire_end(sink, scope, 1);
+    for (uint32_t id = 0; id < METRIC_COUNT; id++)
+        count += put_metric(sink, id, now_ns);
+    wire_bytes(sink, 3, OTLP_SCHEMA_URL, sizeof OTLP_SCHEMA_URL - 1);
+    wire_end(sink, scope_metrics, 3);
+    if (count == 0 && !sink->full)
+        sink->bytes = before;
+    return count;
+}
+
+enum status metrics_encode(const uint8_t *resource, uint32_t resource_bytes, uint64_t now_ns,
+                           struct metrics_cursor *cursor, uint8_t *out, size_t capacity, size_t *bytes,
+                           size_t *point_count) {
+    // What stands at the end of the request is kept free from the beginning.
+    struct wire_sink sink = {.to = out, .capacity = capacity > TAIL_BYTES ? capacity - TAIL_BYTES : 0};
     uint32_t count = 0;
     size_t request = wire_begin(&sink, 1, 3);
     wire_bytes(&sink, 1, resource, resource_bytes);
-    size_t scope_metrics = wire_begin(&sink, 2, 3);
-    size_t scope = wire_begin(&sink, 1, 1);
-    wire_text(&sink, 1, "pillion.runtime", 15);
-    wire_end(&sink, scope, 1);
-    for (uint32_t id = 0; id < METRIC_COUNT; id++)
-        count += put_metric(&sink, id, now_ns);
-    wire_bytes(&sink, 3, OTLP_SCHEMA_URL, sizeof OTLP_SCHEMA_URL - 1);
-    wire_end(&sink, scope_metrics, 3);
+    if (!cursor->has_begun)
+        count = put_registry(&sink, now_ns);
+    cursor->has_begun = true;
+    if (!sink.full)
+        count += red_encode(&sink, &cursor->red, atomic_load_explicit(&started_ns, memory_order_relaxed), now_ns);
+    sink.capacity = capacity;
     wire_bytes(&sink, 3, OTLP_SCHEMA_URL, sizeof OTLP_SCHEMA_URL - 1);
     wire_end(&sink, request, 3);
+    bool stuck = count == 0 && cursor->red.metric < RED_METRICS;
     *bytes = count != 0 && !sink.full ? sink.bytes : 0;
-    return sink.full ? STATUS_TOO_LARGE : STATUS_OK;
+    *point_count = *bytes != 0 ? count : 0;
+    return sink.full || stuck ? STATUS_TOO_LARGE : STATUS_OK;
 }
 
 size_t metrics_points(void) {
@@ -277,7 +297,7 @@ size_t metrics_points(void) {
         count++;
     for (uint32_t id = 0; id < METRIC_COUNT; id++)
         count += atomic_load_explicit(&overflow_points[id].state, memory_order_acquire) == READY;
-    return count;
+    return count + red_points();
 }
 
 static void forget(struct point *point) {
@@ -298,4 +318,5 @@ void metrics_reset(uint64_t start_ns) {
         atomic_store_explicit(&points_used[id], 0, memory_order_relaxed);
     }
     atomic_store_explicit(&started_ns, start_ns, memory_order_relaxed);
+    red_reset();
 }

@@ -7,6 +7,7 @@
 #ifndef PILLION_METRICS_H
 #define PILLION_METRICS_H
 
+#include "red_encode.h"
 #include "status.h"
 #include <stddef.h>
 #include <stdint.h>
@@ -37,11 +38,18 @@ void metrics_add(enum metric_id id, const struct metric_label *labels, int64_t v
 void metrics_set(enum metric_id id, const struct metric_label *labels, int64_t value);   // gauge, up-down counter: is
 void metrics_record(enum metric_id id, const struct metric_label *labels, double value); // histogram: one measurement
 
-// The whole registry as of now_ns. bytes 0: no metric has a point yet. TOO_LARGE: over capacity (never cut in the
-// middle).
-MUST_USE enum status metrics_encode(const uint8_t *resource, uint32_t resource_bytes, uint64_t now_ns, uint8_t *out,
-                                    size_t capacity, size_t *bytes);
-size_t metrics_points(void);           // points that exist
+// Where the next request begins. All zero: at the first one.
+struct metrics_cursor {
+    bool has_begun; // the registry is written, which is a part of the first request
+    struct red_cursor red;
+};
+
+// The registry and the histograms of red.c as of now_ns, as requests of at most `capacity` bytes: call it with the same
+// cursor until `bytes` is 0. `point_count`: in this request. TOO_LARGE: over capacity (never cut in the middle).
+MUST_USE enum status metrics_encode(const uint8_t *resource, uint32_t resource_bytes, uint64_t now_ns,
+                                    struct metrics_cursor *cursor, uint8_t *out, size_t capacity, size_t *bytes,
+                                    size_t *point_count);
+size_t metrics_points(void);           // points that exist, those of red.c among them
 void metrics_reset(uint64_t start_ns); // forgets everything; start_ns becomes the start time of what follows
 
 #endif

@@ -179,6 +179,12 @@ static PyObject *stats_py(PyObject *module, PyObject *unused) {
                          "instance", stats.instance);
 }
 
+static PyObject *measures_py(PyObject *module, PyObject *unused) {
+    (void)module;
+    (void)unused;
+    return PyBool_FromLong(core_measures());
+}
+
 // set_type_attribute(type, name, value): also into types that Python code may not change (sqlite3.Cursor).
 static PyObject *set_type_attribute_py(PyObject *module, PyObject *args) {
     (void)module;
@@ -226,6 +232,7 @@ static PyMethodDef methods[] = {
     {"extract_environ", propagate_extract_environ_py, METH_O, "extract_environ(environ) -> Remote | None"},
     {"extract", propagate_extract_py, METH_O, "extract(mapping with lower-case names) -> Remote | None"},
     {"inject", FAST(propagate_inject_py), METH_FASTCALL, "inject(span=None) -> [(name, value)]"},
+    {"measures", measures_py, METH_NOARGS, "measures() -> bool: metrics are on"},
     {"sql", FAST(sql_py), METH_FASTCALL, "sql(text, parameterised) -> (text, summary, operation, collection)"},
     {"gc_callback", FAST(runtime_gc_callback_py), METH_FASTCALL, "gc_callback(phase, info)"},
     {"eventloop_lag", runtime_eventloop_lag_py, METH_O, "eventloop_lag(seconds)"},
@@ -255,8 +262,8 @@ PyMODINIT_FUNC PyInit__native(void) {
     if (py_module == NULL)
         return NULL;
     if (PyType_Ready(&Remote_Type) < 0 || module_context_init() < 0 || module_span_init(py_module) < 0 ||
-        module_scope_init(py_module) < 0 || module_wrap_init(py_module) < 0 || module_sql_init(py_module) < 0 ||
-        module_carry_init() < 0 || module_wsgi_init() < 0) {
+        module_red_init() < 0 || module_scope_init(py_module) < 0 || module_wrap_init(py_module) < 0 ||
+        module_sql_init(py_module) < 0 || module_carry_init() < 0 || module_wsgi_init() < 0) {
         Py_DECREF(py_module);
         return NULL;
     }

@@ -7,7 +7,10 @@
 
 #include "compat.h"
 #include "core.h"
+#include "red.h"
 #include "span.h"
+
+enum family { FAMILY_HTTP = 1, FAMILY_DB = 2 }; // patch.py's FAMILIES
 
 typedef struct SpanObject {
     PyObject_HEAD struct span span;
@@ -15,6 +18,8 @@ typedef struct SpanObject {
     PyObject *baggage;             // Owned. The header's text, or NULL
     PyObject *previous;            // Owned. What was current before it
     const void *entered;           // the context it was made current in; only its address counts
+    struct red_note *note;         // Owned. What its metric wants to know; NULL: it's in none, or `series` is known
+    struct red_series *series;     // Borrowed. Where it counts if nothing is added; NULL: see `note`
     uint32_t family;               // of the hook that opened it, 0: none
     uint32_t generation;           // core_generation at the start
     bool ended;
@@ -55,6 +60,7 @@ bool text_unhex(const char *hex, Py_ssize_t chars, uint8_t *out, size_t count);
 
 // module_exception.c: records `exception` on the span: status, error.type, an event with the stack.
 void exception_record(SpanObject *span, PyObject *exception, bool set_status);
+PyObject *exception_type_name(PyTypeObject *type); // new: "module.QualName"; NULL: no memory, no exception
 
 // module_span.c
 SpanObject *span_object_begin(PyObject *parent, enum span_kind kind, struct span_text name, uint32_t scope_id,
@@ -106,6 +112,33 @@ PyObject *runtime_eventloop_lag_py(PyObject *module, PyObject *seconds);
 PyObject *runtime_set_tick_py(PyObject *module, PyObject *callable);
 void runtime_span_began(uint64_t start_ns);
 
+// module_red.c: histograms of requests and calls, sampled or not. The functions on a span ask for one with a note.
+enum red_metric red_metric_of(int kind, uint32_t family);
+void red_object_begin(SpanObject *span, enum red_metric metric); // gives it a note, where metrics are on
+// The same for a sampled one, if its series is known (not NULL).
+bool red_object_begin_known(SpanObject *span, enum red_metric metric, struct red_series *series);
+static inline bool red_object_is(const SpanObject *span) { // it will be counted
+    return span->note != NULL || span->series != NULL;
+}
+void red_object_set(SpanObject *span, PyObject *key, PyObject *value);
+void red_object_set_all(SpanObject *span, PyObject *attributes);
+void red_object_error(SpanObject *span, PyObject *exception);
+uint64_t red_object_end(SpanObject *span, uint64_t end_ns); // counts it; the end of the span, from the same look
+static inline void span_object_set_all(SpanObject *span, PyObject *attributes) {
+    text_set_all(&span->span, attributes, false);
+    if (red_object_is(span))
+        red_object_set_all(span, attributes);
+}
+// A call whose attributes one argument tells (`measured`: its index and name), and what is `known` of such texts.
+bool red_is_inside(PyObject *current, uint32_t family); // in such a call of this family
+struct red_series *red_known(PyObject *known, PyObject *measured, PyObject *const *args, Py_ssize_t count,
+                             PyObject *kwnames);
+void red_learn(PyObject *known, PyObject *measured, PyObject *const *args, Py_ssize_t count, PyObject *kwnames,
+               const SpanObject *span);
+PyObject *red_call(struct red_series *series, PyObject *current, uint32_t family, PyObject *original,
+                   PyObject *const *args, size_t nargsf, PyObject *kwnames);
+int module_red_init(void);
+
 // module_sql.c
 PyObject *sql_py(PyObject *module, PyObject *const *args, Py_ssize_t count);
 int module_sql_init(PyObject *module);
@@ -116,7 +149,9 @@ void call_release(CallObject *call);                                            
 PyObject *call_argument(CallObject *call, Py_ssize_t index, PyObject *name);       // borrowed or NULL
 
 // module_describe.c: the span of a description: a name, or a tuple of name and attributes. NULL with an exception.
-SpanObject *describe_begin(PyObject *described, PyObject *parent, enum span_kind kind, uint32_t scope_id);
+SpanObject *describe_begin(PyObject *described, PyObject *parent, enum span_kind kind, uint32_t scope_id,
+                           enum red_metric metric);
+int module_describe_init(void);
 
 // module_carry.c: calls a function that hands another one to a thread. The one at `index` (-1: none) takes the current
 // span along; what the call itself starts begins without one, unless `index` is 0: then it is the thread's first.

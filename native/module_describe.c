@@ -15,8 +15,10 @@ struct kept {
     PyObject *described;         // Owned, or NULL
     struct span_attributes copy; // copy.items is Owned
     uint32_t name_id;
+    struct red_series *series; // that a success counts in, NULL: not known yet
 };
 static struct kept kept[KEPT];
+static PyObject *unnamed; // Owned: ""
 
 static struct kept *slot_of(PyObject *described) {
     uintptr_t bits = (uintptr_t)described >> 4;
@@ -34,33 +36,61 @@ static void keep(PyObject *described, const struct span *span, struct span_text 
         return;
     PyObject *py_old = slot->described;
     free(slot->copy.items);
-    *slot = (struct kept){Py_NewRef(described), copy, name_id};
+    *slot = (struct kept){Py_NewRef(described), copy, name_id, NULL};
     Py_XDECREF(py_old);
 }
 
-SpanObject *describe_begin(PyObject *described, PyObject *parent, enum span_kind kind, uint32_t scope_id) {
+// The span counts too: in the series that is known, or in one that its attributes tell.
+static void measure(SpanObject *span, PyObject *attributes, enum red_metric metric, struct kept *slot) {
+    if (metric == RED_NONE)
+        return;
+    if (slot != NULL && red_object_begin_known(span, metric, slot->series))
+        return;
+    red_object_begin(span, metric);
+    if (span->note == NULL)
+        return;
+    red_object_set_all(span, attributes);
+    if (slot != NULL)
+        slot->series = red_series(span->note);
+}
+
+SpanObject *describe_begin(PyObject *described, PyObject *parent, enum span_kind kind, uint32_t scope_id,
+                           enum red_metric metric) {
     struct kept *slot = slot_of(described);
     if (slot->described == described) {
         SpanObject *span = span_object_begin(parent, kind, (struct span_text){.id = slot->name_id}, scope_id, 0);
-        if (span != NULL)
+        if (span != NULL) {
             span_paste(&span->span, &slot->copy);
+            measure(span, PyTuple_GET_ITEM(described, 1), metric, slot);
+        }
         return span;
     }
     PyObject *name = described, *attributes = NULL, *py_keep = NULL;
     if (PyTuple_CheckExact(described) && PyTuple_GET_SIZE(described) == 2) {
         name = PyTuple_GET_ITEM(described, 0);
         attributes = PyTuple_GET_ITEM(described, 1);
+    } else if (PyDict_CheckExact(described) && span_object_check(parent) && !((SpanObject *)parent)->span.recording) {
+        // of Target.measured: only counted, so nobody will see a name
+        name = unnamed;
+        attributes = described;
     }
-    if (!PyUnicode_Check(name)) {
+    if (name == NULL || !PyUnicode_Check(name)) {
         PyErr_SetString(PyExc_TypeError, "describe returns a name, (name, attributes) or None");
         return NULL;
     }
     struct span_text text = text_of(name, &py_keep);
     SpanObject *span = span_object_begin(parent, kind, text, scope_id, 0);
-    if (span != NULL && attributes != NULL) {
+    if (span != NULL && attributes != NULL && attributes != described) {
         text_set_all(&span->span, attributes, false);
         keep(described, &span->span, text);
     }
+    if (span != NULL)
+        measure(span, attributes, metric, NULL);
     Py_XDECREF(py_keep);
     return span;
+}
+
+int module_describe_init(void) {
+    unnamed = PyUnicode_FromString("");
+    return unnamed != NULL ? 0 : -1;
 }

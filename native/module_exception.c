@@ -35,7 +35,7 @@ static const char *utf8_or(PyObject *string, const char *otherwise) {
 }
 
 // "module.QualName", without the module for builtins.
-static PyObject *type_name(PyTypeObject *type) {
+PyObject *exception_type_name(PyTypeObject *type) {
     PyObject *py_module = PyObject_GetAttrString((PyObject *)type, "__module__");
     PyObject *py_qualname = PyObject_GetAttrString((PyObject *)type, "__qualname__");
     PyErr_Clear();
@@ -95,7 +95,7 @@ static void stack_add_exception(struct stack_text *stack, PyObject *exception, i
     Py_XDECREF(py_cause);
     stack_add(stack, "Traceback (most recent call last):\n");
     stack_add_traceback(stack, exception);
-    PyObject *py_name = type_name(Py_TYPE(exception)), *py_message = message_of(exception);
+    PyObject *py_name = exception_type_name(Py_TYPE(exception)), *py_message = message_of(exception);
     stack_add(stack, utf8_or(py_name, "?"));
     const char *message = utf8_or(py_message, "");
     if (message[0] != 0) {
@@ -114,9 +114,15 @@ static void set_last_text(struct span *span, const char *key, const char *text, 
 
 void exception_record(SpanObject *object, PyObject *exception, bool set_status) {
     struct span *span = &object->span;
-    if (!span->recording || object->failed || !PyExceptionInstance_Check(exception))
+    if (object->failed || !PyExceptionInstance_Check(exception))
         return;
-    PyObject *py_name = type_name(Py_TYPE(exception)), *py_message = message_of(exception);
+    if (set_status && red_object_is(object)) {
+        red_object_error(object, exception);
+        object->failed = !span->recording;
+    }
+    if (!span->recording)
+        return;
+    PyObject *py_name = exception_type_name(Py_TYPE(exception)), *py_message = message_of(exception);
     const char *name = utf8_or(py_name, "?"), *message = utf8_or(py_message, "");
     if (set_status) {
         object->failed = true;

@@ -43,7 +43,7 @@ PyObject *runtime_gc_callback_py(PyObject *module, PyObject *const *args, Py_ssi
     metrics_add(METRIC_GC_COLLECTED_OBJECTS, &generation, item(args[1], "collected"));
     metrics_add(METRIC_GC_UNCOLLECTABLE, &generation, item(args[1], "uncollectable"));
     count_threads();
-    core_metrics_tick();
+    core_metrics_tick(clock_mono_ns());
     Py_RETURN_NONE;
 }
 
@@ -54,7 +54,7 @@ PyObject *runtime_eventloop_lag_py(PyObject *module, PyObject *seconds) {
     if (value == -1.0 && PyErr_Occurred())
         return NULL;
     metrics_record(METRIC_EVENTLOOP_LAG, NULL, value);
-    core_metrics_tick();
+    core_metrics_tick(clock_mono_ns());
     Py_RETURN_NONE;
 }
 
@@ -69,7 +69,7 @@ PyObject *runtime_set_tick_py(PyObject *module, PyObject *callable) {
 
 void runtime_span_began(uint64_t start_ns) {
     uint64_t now_s = start_ns / 1000000000u;
-    if (now_s == ticked_s || !core_running())
+    if (now_s == ticked_s || now_s == 0 || !core_running()) // 0: not sampled
         return;
     ticked_s = now_s;
     count_threads();

@@ -26,6 +26,8 @@ static SpanObject *span_object_new(void) {
     }
     span->baggage = span->previous = NULL;
     span->entry_open = NULL;
+    span->note = NULL;
+    span->series = NULL;
     span->family = 0;
     span->generation = core_generation;
     span->ended = span->failed = span->abroad = false;
@@ -72,6 +74,8 @@ void span_object_end(SpanObject *span, uint64_t end_ns) {
     if (span->ended)
         return;
     span->ended = true;
+    if (red_object_is(span))
+        end_ns = red_object_end(span, end_ns);
     if (span->generation == core_generation)
         core_span_end(&span->span, end_ns);
     else
@@ -98,12 +102,14 @@ static PyObject *span_set_method(SpanObject *span, PyObject *const *args, Py_ssi
     }
     if (!span->ended)
         text_set(&span->span, args[0], args[1], false);
+    if (red_object_is(span))
+        red_object_set(span, args[0], args[1]);
     Py_RETURN_NONE;
 }
 
 static PyObject *span_set_many_method(SpanObject *span, PyObject *mapping) {
     if (!span->ended)
-        text_set_all(&span->span, mapping, false);
+        span_object_set_all(span, mapping);
     Py_RETURN_NONE;
 }
 
@@ -247,6 +253,18 @@ static PyObject *span_get_flags(SpanObject *span, void *unused) {
     return PyLong_FromUnsignedLong(span->span.head.flags & 0xffu);
 }
 
+// measure(): it counts in the metric of its kind and family.
+static PyObject *span_measure_method(SpanObject *span, PyObject *unused) {
+    (void)unused;
+    red_object_begin(span, red_metric_of(span->span.head.kind, span->family));
+    Py_RETURN_NONE;
+}
+
+static PyObject *span_get_measured(SpanObject *span, void *unused) {
+    (void)unused;
+    return PyBool_FromLong(red_object_is(span));
+}
+
 static PyObject *span_get_kind(SpanObject *span, void *unused) {
     (void)unused;
     return PyLong_FromLong(span->span.head.kind);
@@ -304,6 +322,7 @@ static PyMethodDef span_methods[] = {
      "link(trace_id, span_id, attributes=None, flags=1, tracestate=None)"},
     {"exception", (PyCFunction)(void (*)(void))span_exception_method, METH_VARARGS | METH_KEYWORDS,
      "exception(exception, status=True): an event, and the span's error"},
+    {"measure", (PyCFunction)span_measure_method, METH_NOARGS, "measure(): count it in the metric of its family"},
     {"end", (PyCFunction)(void (*)(void))span_end_method, METH_FASTCALL, "end(end_ns=0): records the span"},
     {"__enter__", (PyCFunction)span_enter, METH_NOARGS, NULL},
     {"__exit__", (PyCFunction)(void (*)(void))span_exit, METH_FASTCALL, NULL},
@@ -314,6 +333,7 @@ static PyGetSetDef span_getset[] = {
     {"trace_id", (getter)span_get_trace_id, NULL, "32 hex digits", NULL},
     {"span_id", (getter)span_get_span_id, NULL, "16 hex digits", NULL},
     {"recording", (getter)span_get_recording, NULL, "bool", NULL},
+    {"measured", (getter)span_get_measured, NULL, "it will count in a metric, sampled or not", NULL},
     {"flags", (getter)span_get_flags, NULL, "W3C trace flags", NULL},
     {"kind", (getter)span_get_kind, NULL, "1 internal … 5 consumer", NULL},
     {"tracestate", (getter)span_get_tracestate, NULL, "str or None", NULL},

@@ -26,11 +26,14 @@ typedef struct {
     PyObject *describe;               // Owned or NULL
     PyObject *conclude;               // Owned or NULL
     PyObject *failed;                 // Owned or NULL
+    PyObject *measured;               // Owned or NULL: how a call that isn't sampled is counted; see Target.measured
+    PyObject *known;                  // Owned or NULL: dict, of red_known
     PyObject *dict;                   // Owned or NULL: __wrapped__ and what the application puts there
     PyObject *weakrefs;
     vectorcallfunc vectorcall;
     int kind;
     uint32_t family;
+    enum red_metric metric;
     uint32_t scope_id;
     bool disabled;
     struct hook_counts counts;
@@ -73,7 +76,7 @@ static void wrapper_error(WrapperObject *wrapper) {
 static void wrapper_set(SpanObject *span, PyObject *attributes) {
     if (span->ended || attributes == NULL || !PyDict_Check(attributes))
         return;
-    text_set_all(&span->span, attributes, false);
+    span_object_set_all(span, attributes);
     if (!span->failed && PyDict_GetItem(attributes, error_type) != NULL)
         span_set_status(&span->span, SPAN_STATUS_ERROR, "", 0);
 }
@@ -96,7 +99,8 @@ static PyObject *hook_call(WrapperObject *wrapper, PyObject *function, CallObjec
 static SpanObject *wrapper_begin(WrapperObject *wrapper, PyObject *described, PyObject *current) {
     if (described == Py_None)
         return NULL;
-    SpanObject *span = describe_begin(described, current, (enum span_kind)wrapper->kind, wrapper->scope_id);
+    SpanObject *span =
+        describe_begin(described, current, (enum span_kind)wrapper->kind, wrapper->scope_id, wrapper->metric);
     if (span != NULL) {
         span->family = wrapper->family;
         return span;
@@ -107,7 +111,7 @@ static SpanObject *wrapper_begin(WrapperObject *wrapper, PyObject *described, Py
 }
 
 static void wrapper_conclude(WrapperObject *wrapper, CallObject *call, SpanObject *span, PyObject *result) {
-    if (wrapper->conclude == NULL || !span->span.recording)
+    if (wrapper->conclude == NULL || (!span->span.recording && !red_object_is(span)))
         return;
     PyObject *py_attributes = hook_call(wrapper, wrapper->conclude, call, result);
     wrapper_set(span, py_attributes);
@@ -118,7 +122,7 @@ static void wrapper_failed(WrapperObject *wrapper, CallObject *call, SpanObject 
     PyObject *py_exception = compat_take_exception();
     if (py_exception == NULL)
         return;
-    if (span->span.recording && !span->ended) {
+    if ((span->span.recording || red_object_is(span)) && !span->ended) {
         exception_record(span, py_exception, true);
         if (wrapper->failed != NULL) {
             PyObject *py_attributes = hook_call(wrapper, wrapper->failed, call, py_exception);
@@ -129,10 +133,10 @@ static void wrapper_failed(WrapperObject *wrapper, CallObject *call, SpanObject 
     compat_give_exception(py_exception);
 }
 
-static PyObject *wrapper_span(WrapperObject *wrapper, CallObject *call, PyObject *current, PyObject *const *args,
-                              size_t nargsf, PyObject *kwnames) {
+static PyObject *wrapper_span(WrapperObject *wrapper, PyObject *describe, CallObject *call, PyObject *current,
+                              PyObject *const *args, size_t nargsf, PyObject *kwnames) {
     SpanObject *span = NULL;
-    PyObject *py_described = wrapper->describe != NULL ? hook_call(wrapper, wrapper->describe, call, NULL) : NULL;
+    PyObject *py_described = describe != NULL ? hook_call(wrapper, describe, call, NULL) : NULL;
     if (py_described != NULL)
         span = wrapper_begin(wrapper, py_described, current);
     Py_XDECREF(py_described);
@@ -148,6 +152,8 @@ static PyObject *wrapper_span(WrapperObject *wrapper, CallObject *call, PyObject
     context_take_back(span, current);
     if (py_result != NULL) {
         wrapper_conclude(wrapper, call, span, py_result);
+        if (wrapper->known != NULL && !span->span.recording)
+            red_learn(wrapper->known, wrapper->measured, args, PyVectorcall_NARGS(nargsf), kwnames, span);
     } else {
         compat_give_exception(py_exception);
         wrapper_failed(wrapper, call, span);
@@ -178,16 +184,22 @@ static PyObject *wrapper_observe(WrapperObject *wrapper, CallObject *call, PyObj
     return py_result;
 }
 
-// True: this call is none of our business.
-static bool wrapper_aside(WrapperObject *wrapper, PyObject *current) {
+enum way { WAY_ASIDE, WAY_COUNT, WAY_SPAN };
+
+// Is this call none of our business, only to be counted (its trace isn't sampled), or a span?
+static enum way wrapper_way(WrapperObject *wrapper, PyObject *current) {
     if (wrapper->kind >= WRAP_OBSERVE || !span_object_check(current))
-        return false;
+        return WAY_SPAN;
     SpanObject *span = (SpanObject *)current;
     if (span->ended)
-        return false;
+        return WAY_SPAN;
     if (wrapper->family != 0 && span->family == wrapper->family)
-        return true;
-    return !span->span.recording && wrapper->kind != SPAN_SERVER && wrapper->kind != SPAN_CONSUMER;
+        return WAY_ASIDE;
+    if (span->span.recording || wrapper->kind == SPAN_SERVER || wrapper->kind == SPAN_CONSUMER)
+        return WAY_SPAN;
+    if (wrapper->metric == RED_NONE || !core_measures() || red_is_inside(current, wrapper->family))
+        return WAY_ASIDE;
+    return WAY_COUNT;
 }
 
 static PyObject *wrapper_vectorcall(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *kwnames) {
@@ -199,18 +211,26 @@ static PyObject *wrapper_vectorcall(PyObject *self, PyObject *const *args, size_
         return wsgi_call(wrapper->original, wrapper->scope_id, args, nargsf, kwnames);
     if (wrapper->kind >= WRAP_CARRY) // a method's function follows self
         return carry_call(wrapper->original, 1 - (wrapper->kind - WRAP_CARRY), args, nargsf, kwnames);
-    PyObject *py_current = context_get(), *py_result = NULL;
+    PyObject *py_current = context_get(), *py_result = NULL, *describe = wrapper->describe;
     CallObject *call = NULL;
-    if (!wrapper_aside(wrapper, py_current))
+    struct red_series *series = NULL;
+    enum way way = wrapper_way(wrapper, py_current);
+    if (way == WAY_COUNT && wrapper->known != NULL)
+        series = red_known(wrapper->known, wrapper->measured, args, PyVectorcall_NARGS(nargsf), kwnames);
+    else if (way == WAY_COUNT && wrapper->measured != NULL)
+        describe = wrapper->measured;
+    if (way != WAY_ASIDE && series == NULL)
         call = call_new(args, PyVectorcall_NARGS(nargsf), kwnames);
     if (call != NULL)
         call->current = Py_XNewRef(py_current);
-    if (call == NULL)
+    if (series != NULL)
+        py_result = red_call(series, py_current, wrapper->family, wrapper->original, args, nargsf, kwnames);
+    else if (call == NULL)
         py_result = PyObject_Vectorcall(wrapper->original, args, nargsf, kwnames);
     else if (wrapper->kind >= WRAP_OBSERVE)
         py_result = wrapper_observe(wrapper, call, py_current, args, nargsf, kwnames);
     else
-        py_result = wrapper_span(wrapper, call, py_current, args, nargsf, kwnames);
+        py_result = wrapper_span(wrapper, describe, call, py_current, args, nargsf, kwnames);
     if (call != NULL) {
         PyObject *py_exception = py_result == NULL ? compat_take_exception() : NULL;
         call_release(call);
@@ -261,6 +281,8 @@ static void wrapper_dealloc(WrapperObject *wrapper) {
     Py_XDECREF(wrapper->describe);
     Py_XDECREF(wrapper->conclude);
     Py_XDECREF(wrapper->failed);
+    Py_XDECREF(wrapper->measured);
+    Py_XDECREF(wrapper->known);
     Py_XDECREF(wrapper->dict);
     PyObject_Free(wrapper);
 }
@@ -271,13 +293,13 @@ static PyObject *none_to_null(PyObject *object) {
 
 static PyObject *wrapper_create(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
     (void)type;
-    static char *names[] = {"original", "kind", "scope", "describe", "conclude", "failed", "family", NULL};
-    PyObject *original, *describe = NULL, *conclude = NULL, *failed = NULL;
+    static char *names[] = {"original", "kind", "scope", "describe", "conclude", "failed", "family", "measured", NULL};
+    PyObject *original, *describe = NULL, *conclude = NULL, *failed = NULL, *measured = NULL;
     const char *scope;
     int kind;
     unsigned family = 0;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "Ois|OOOI:Wrapper", names, &original, &kind, &scope, &describe,
-                                     &conclude, &failed, &family))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "Ois|OOOIO:Wrapper", names, &original, &kind, &scope, &describe,
+                                     &conclude, &failed, &family, &measured))
         return NULL;
     WrapperObject *wrapper = PyObject_New(WrapperObject, &Wrapper_Type);
     if (wrapper == NULL)
@@ -287,6 +309,10 @@ static PyObject *wrapper_create(PyTypeObject *type, PyObject *args, PyObject *kw
     wrapper->describe = none_to_null(describe);
     wrapper->conclude = none_to_null(conclude);
     wrapper->failed = none_to_null(failed);
+    wrapper->measured = none_to_null(measured);
+    wrapper->metric = red_metric_of(kind, family);
+    if (wrapper->measured != NULL && PyTuple_CheckExact(wrapper->measured) && PyTuple_GET_SIZE(measured) == 2)
+        wrapper->known = PyDict_New();
     wrapper->vectorcall = wrapper_vectorcall;
     wrapper->kind = kind;
     wrapper->family = family;
@@ -348,7 +374,8 @@ static PyMethodDef functions[] = {
 
 int module_wrap_init(PyObject *module) {
     error_type = PyUnicode_InternFromString("error.type");
-    if (error_type == NULL || PyType_Ready(&Call_Type) < 0 || PyType_Ready(&Wrapper_Type) < 0)
+    if (error_type == NULL || module_describe_init() < 0 || PyType_Ready(&Call_Type) < 0 ||
+        PyType_Ready(&Wrapper_Type) < 0)
         return -1;
     Py_INCREF(&Call_Type);
     Py_INCREF(&Wrapper_Type);

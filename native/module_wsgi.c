@@ -93,6 +93,11 @@ static void set_text(struct span *span, enum key key, struct authority_text valu
     span_set(span, keys[key], &text);
 }
 
+static void note_text(struct red_note *note, enum red_key key, struct authority_text value) {
+    if (value.text != NULL && value.bytes != 0)
+        red_note_text(note, key, value.text, value.bytes);
+}
+
 static void set_number(struct span *span, enum key key, int64_t number) {
     struct span_value value = {.type = SPAN_INT, .integer = number};
     span_set(span, keys[key], &value);
@@ -208,7 +213,18 @@ static SpanObject *request_begin(PyObject *environ, PyObject *current, uint32_t 
     SpanObject *object =
         span_object_begin(py_remote != NULL ? py_remote : carry_entry_parent(current), SPAN_SERVER, name, scope_id, 0);
     Py_XDECREF(py_remote);
-    if (object == NULL || !object->span.recording)
+    if (object == NULL)
+        return NULL;
+    struct authority_text version = {NULL, 0};
+    if (protocol.bytes > 5 && memcmp(protocol.text, "HTTP/", 5) == 0)
+        version = (struct authority_text){protocol.text + 5, protocol.bytes - 5};
+    red_object_begin(object, RED_HTTP_SERVER);
+    if (object->note != NULL) {
+        red_note_text(object->note, RED_METHOD, known >= 0 ? method.text : "_OTHER", known >= 0 ? method.bytes : 6);
+        note_text(object->note, RED_SCHEME, variable(environ, ENV_SCHEME));
+        note_text(object->note, RED_VERSION, version);
+    }
+    if (!object->span.recording)
         return object;
     struct span *span = &object->span;
     set_text(span, KEY_METHOD, known >= 0 ? method : (struct authority_text){"_OTHER", 6});
@@ -218,8 +234,7 @@ static SpanObject *request_begin(PyObject *environ, PyObject *current, uint32_t 
     set_path(span, environ, method);
     set_peers(span, environ);
     set_text(span, KEY_AGENT, variable(environ, ENV_AGENT));
-    if (protocol.bytes > 5 && memcmp(protocol.text, "HTTP/", 5) == 0)
-        set_text(span, KEY_VERSION, (struct authority_text){protocol.text + 5, protocol.bytes - 5});
+    set_text(span, KEY_VERSION, version);
     return object;
 }
 

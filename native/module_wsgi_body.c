@@ -20,15 +20,20 @@ typedef struct {
 
 static struct span_text key_status, key_error;
 
-static void set_status_code(struct span *span, int code) {
+static void set_status_code(SpanObject *object, int code) {
     struct span_value value = {.type = SPAN_INT, .integer = code};
-    span_set(span, key_status, &value);
+    span_set(&object->span, key_status, &value);
+    if (object->note != NULL)
+        red_note_integer(object->note, RED_STATUS, code);
 }
 
 // error.type: the status as text, its three digits.
-static void set_error(struct span *span, const char *status) {
+static void set_error(SpanObject *object, const char *status) {
     struct span_value value = {.type = SPAN_STRING, .bytes = 3, .text = status};
-    span_set(span, key_error, &value);
+    span_set(&object->span, key_error, &value);
+    span_set_status(&object->span, SPAN_STATUS_ERROR, "", 0);
+    if (object->note != NULL)
+        red_note_text(object->note, RED_ERROR, status, 3);
 }
 
 // --- start_response
@@ -44,11 +49,9 @@ static PyObject *start_response_call(PyObject *self, PyObject *const *args, size
         if (text == NULL)
             PyErr_Clear();
         if (code >= 100)
-            set_status_code(&start->span->span, code);
-        if (code >= 500 && !start->span->failed) {
-            set_error(&start->span->span, text);
-            span_set_status(&start->span->span, SPAN_STATUS_ERROR, "", 0);
-        }
+            set_status_code(start->span, code);
+        if (code >= 500 && !start->span->failed)
+            set_error(start->span, text);
     }
     return PyObject_Vectorcall(start->original, args, nargsf, kwnames);
 }

@@ -41,6 +41,8 @@ struct sender_source {
     // False: nothing to send now.
     bool (*next)(void *self, struct sender_batch *out);
     void (*done)(void *self, const struct sender_batch *batch, enum sender_outcome outcome, uint64_t rejected);
+    // True: something will have to be sent later, so an idle thread stays for it. May be NULL.
+    bool (*stays)(void *self);
 };
 
 // A field of 0 means the default. Everything is copied.

@@ -125,7 +125,8 @@ static bool wait_or_end(struct sender *sender, const struct rounds *rounds, cons
         wait_for(sender, wait, until);
         return false;
     case DELIVERY_NOTHING:
-        if (rounds->idle_since_ns && now - rounds->idle_since_ns >= sender->idle_ns)
+        if (rounds->idle_since_ns && now - rounds->idle_since_ns >= sender->idle_ns &&
+            !(d->source.stays != NULL && d->source.stays(d->source.self)))
             return may_end(sender, wait->need);
         wait_for(sender, wait, sender->interval_ns);
         return false;

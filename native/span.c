@@ -79,6 +79,7 @@ void span_begin_at(struct span *span, const struct span_context *parent, enum sp
     identify(span, parent, (uint32_t)(start_ns / 1000000000u));
     if (parent != NULL && parent->tracestate_len != 0)
         (void)items_set_text(span, SPAN_ITEM_TRACESTATE, parent->tracestate, parent->tracestate_len);
+    span->head.kind = (uint8_t)kind;
     if (!span->recording)
         return;
     if (start_ns == 0) {
@@ -86,7 +87,6 @@ void span_begin_at(struct span *span, const struct span_context *parent, enum sp
         start_ns = clock_real_of(span->begin_mono_ns);
     }
     span->head.start_ns = start_ns;
-    span->head.kind = (uint8_t)kind;
     span->head.scope_id = scope_id;
     span_name(span, name);
 }

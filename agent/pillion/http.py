@@ -107,21 +107,37 @@ def method_of(method: object) -> tuple[str, str | None]:
     return (upper if upper in _known else "_OTHER"), method
 
 
-def client_request(
-    method: object, scheme: str, host: object, port: object, target: object
-) -> tuple[str, dict[str, object]] | None:
-    """Name and attributes of one physical request; None: its URL is excluded.
-
-    `target` is what stands in the request line: a path, or a whole URL when a proxy is asked."""
+def _resolved(scheme: str, host: object, port: object, target: object) -> tuple[str, object, object, str]:
+    """Scheme, host, port and the URL of a request whose line says `target`: a path, or a whole URL for a proxy."""
     target = target.decode("latin-1") if isinstance(target, bytes) else str(target)
     head, separator, rest = target.partition("://")
     if separator and head.isalnum() and not target.startswith("/"):
-        scheme, url = head.lower(), target
-        host, port = host_port(rest.partition("/")[0].partition("?")[0])
-    else:
-        shown = f"[{host}]" if ":" in str(host) else str(host)
-        given = "" if port is None or port == DEFAULT_PORTS.get(scheme) else f":{port}"
-        url = f"{scheme}://{shown}{given}{target if target.startswith('/') else '/' + target}"
+        return (head.lower(), *host_port(rest.partition("/")[0].partition("?")[0]), target)
+    shown = f"[{host}]" if ":" in str(host) else str(host)
+    given = "" if port is None or port == DEFAULT_PORTS.get(scheme) else f":{port}"
+    return scheme, host, port, f"{scheme}://{shown}{given}{target if target.startswith('/') else '/' + target}"
+
+
+def client_measured(
+    method: object, scheme: str, host: object, port: object, target: object
+) -> dict[str, object] | None:
+    """What the metric of a request needs, of one that makes no span; None: its URL is excluded."""
+    if _excluded is not None or type(target) is not str or target[:1] != "/":
+        scheme, host, port, url = _resolved(scheme, host, port, target)
+        if _excluded is not None and _excluded(url):
+            return None
+    number = port if isinstance(port, int) else DEFAULT_PORTS.get(scheme)
+    attributes: dict[str, object] = {"http.request.method": method_of(method)[0], "server.address": str(host)}
+    if number is not None:
+        attributes["server.port"] = number
+    return attributes
+
+
+def client_request(
+    method: object, scheme: str, host: object, port: object, target: object
+) -> tuple[str, dict[str, object]] | None:
+    """Name and attributes of one physical request; None: its URL is excluded."""
+    scheme, host, port, url = _resolved(scheme, host, port, target)
     if _excluded is not None and _excluded(url):
         return None
     known, original = method_of(method)

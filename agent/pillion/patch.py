@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 
 from pillion import guard
-from pillion._native import Call, Span, Wrapper, begin, current, set_type_attribute
+from pillion._native import Call, Span, Wrapper, begin, current, measures, set_type_attribute
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,9 +37,12 @@ class Target:
 
     describe(call) -> name | (name, attributes) | None, conclude(call, result) -> attributes | None and
     failed(call, exception) -> attributes | None. `optional`: may be missing in some versions of the library.
+    `measured` makes it cheaper to count a call of a family in a trace that isn't sampled: a function in place of
+    describe, measured(call) -> the metric's attributes | None, or (index, name) of the one argument, a text, that
+    alone decides which they are.
     """
 
-    __slots__ = ("conclude", "describe", "failed", "family", "kind", "optional")
+    __slots__ = ("conclude", "describe", "failed", "family", "kind", "measured", "optional")
 
     def __init__(
         self,
@@ -49,6 +52,7 @@ class Target:
         failed: Callable[[Call, BaseException], Any] | None = None,
         family: str | None = None,
         optional: bool = False,
+        measured: Callable[[Call], Any] | tuple[int, str] | None = None,
     ) -> None:
         self.kind = kind
         self.describe = describe
@@ -56,13 +60,17 @@ class Target:
         self.failed = failed
         self.family = FAMILIES[family]
         self.optional = optional
+        self.measured = measured
 
 
 def stands_aside(parent: object, family: int) -> bool:
-    """Whether a call makes no span of its own: its trace isn't sampled, or a span of its family is open around it."""
+    """Whether a call makes no span of its own: a span of its family is open around it, or its trace isn't sampled and
+    nothing counts it."""
     if not isinstance(parent, Span) or parent.ended:
         return False
-    return not parent.recording or (family != 0 and parent.family == family)
+    if family == 0:
+        return not parent.recording
+    return parent.family == family or not (parent.recording or measures())
 
 
 def open_span(hook: str, name: str, kind: int, attributes: Mapping[str, Any] | None, family: str | None) -> Span | None:
@@ -71,6 +79,7 @@ def open_span(hook: str, name: str, kind: int, attributes: Mapping[str, Any] | N
         return None
     span = begin(name, kind, "pillion." + hook)
     span.family = FAMILIES[family]
+    span.measure()
     if attributes:
         span.set_many(attributes)
     return span
@@ -130,7 +139,8 @@ def wrap(original: Any, target: Target, scope: str) -> Any:
         from pillion import patch_async
 
         return patch_async.wrap(original, target, scope, flags)
-    return Wrapper(original, target.kind, scope, target.describe, target.conclude, target.failed, target.family)
+    functions = target.describe, target.conclude, target.failed
+    return Wrapper(original, target.kind, scope, *functions, target.family, target.measured)
 
 
 def apply(module: ModuleType, qualname: str, target: Target, scope: str) -> Change | None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pillion.patch import Target
 
 _ASYNC_GENERATOR, _COROUTINE = 0x200, 0x80
+HOOK_ERRORS = 10  # then the hook is switched off, as in native/module_wrap.c
 _COPIED = ("__module__", "__name__", "__qualname__", "__doc__", "__defaults__", "__kwdefaults__", "__annotations__")
 
 
@@ -31,7 +32,16 @@ def wrap(original: Any, target: Target, scope: str, flags: int) -> Any:
     wrapper.__dict__.update(original.__dict__)
     wrapper.__wrapped__ = original
     wrapper.pillion_disabled = False
+    wrapper.pillion_errors = 0
     return wrapper
+
+
+def _failed(wrapper: Any, where: object, error: BaseException) -> None:
+    """Counts an error of the hook; with too many it's switched off."""
+    guard.report(where, error)
+    wrapper.pillion_errors += 1
+    if wrapper.pillion_errors >= HOOK_ERRORS:
+        wrapper.pillion_disabled = True
 
 
 def _open(wrapper: Any, target: Target, scope: str, call: Call) -> Span | None:
@@ -47,16 +57,17 @@ def _open(wrapper: Any, target: Target, scope: str, call: Call) -> Span | None:
         name, attributes = described if isinstance(described, tuple) else (described, None)
         span = begin(name, target.kind, scope)
         span.family = target.family
+        span.measure()
         if attributes:
             span.set_many(attributes)
         call.span = span
         return span
     except Exception as error:
-        guard.report(target.describe, error)
+        _failed(wrapper, target.describe, error)
         return None
 
 
-def _close(span: Span, target: Target, call: Call, result: Any, error: BaseException | None) -> None:
+def _close(wrapper: Any, span: Span, target: Target, call: Call, result: Any, error: BaseException | None) -> None:
     try:
         if error is not None:
             if not isinstance(error, GeneratorExit):
@@ -69,7 +80,7 @@ def _close(span: Span, target: Target, call: Call, result: Any, error: BaseExcep
         if attributes:
             span.set_many(attributes)
     except Exception as failure:
-        guard.report(target.conclude, failure)
+        _failed(wrapper, target.conclude, failure)
     span.end()
 
 
@@ -92,11 +103,11 @@ def _coroutine(original: Any, target: Target, scope: str) -> Any:
             _leave(error, wrapper)
             if span is not None:
                 detach(span, previous)
-                _close(span, target, call, None, error)
+                _close(wrapper, span, target, call, None, error)
             raise
         if span is not None:
             detach(span, previous)
-            _close(span, target, call, result, None)
+            _close(wrapper, span, target, call, result, None)
         return result
 
     return wrapper
@@ -120,12 +131,12 @@ def _generator(original: Any, target: Target, scope: str) -> Any:
                 produced = step(value)
             except StopIteration as end:
                 detach(span, previous)
-                _close(span, target, call, end.value, None)
+                _close(wrapper, span, target, call, end.value, None)
                 return end.value
             except BaseException as error:
                 _leave(error, wrapper)
                 detach(span, previous)
-                _close(span, target, call, None, error)
+                _close(wrapper, span, target, call, None, error)
                 raise
             detach(span, previous)
             try:
@@ -135,7 +146,7 @@ def _generator(original: Any, target: Target, scope: str) -> Any:
                 try:
                     body.close()
                 finally:
-                    _close(span, target, call, None, error)
+                    _close(wrapper, span, target, call, None, error)
                 raise
             except BaseException as error:
                 _leave(error, wrapper)
@@ -157,13 +168,13 @@ def _async_generator(original: Any, target: Target, scope: str) -> Any:
             except StopAsyncIteration:
                 if span is not None:
                     detach(span, previous)
-                    _close(span, target, call, None, None)
+                    _close(wrapper, span, target, call, None, None)
                 return
             except BaseException as error:
                 _leave(error, wrapper)
                 if span is not None:
                     detach(span, previous)
-                    _close(span, target, call, None, error)
+                    _close(wrapper, span, target, call, None, error)
                 raise
             if span is not None:
                 detach(span, previous)
@@ -175,7 +186,7 @@ def _async_generator(original: Any, target: Target, scope: str) -> Any:
                     await body.aclose()
                 finally:
                     if span is not None:
-                        _close(span, target, call, None, error)
+                        _close(wrapper, span, target, call, None, error)
                 raise
             except BaseException as error:
                 _leave(error, wrapper)

@@ -46,10 +46,32 @@ static void texts(void) {
     metrics_add(METRIC_GC_COLLECTIONS, &label, 5);
 }
 
+// 1,500 routes, one request each, and one call to a database that failed.
+static void requests(void) {
+    char route[64];
+    struct red_note note;
+    for (unsigned i = 0; i < 1500; i++) {
+        red_note_begin(&note, RED_HTTP_SERVER, 0);
+        red_note_text(&note, RED_METHOD, "GET", 3);
+        red_note_text(&note, RED_ROUTE, route, (size_t)snprintf(route, sizeof route, "/route/%u/<id>", i));
+        red_note_integer(&note, RED_STATUS, 200);
+        red_record(red_series(&note), 20000000);
+    }
+    red_note_begin(&note, RED_DB_CLIENT, 0);
+    red_note_text(&note, RED_SYSTEM, "sqlite", 6);
+    red_note_text(&note, RED_ERROR, "sqlite3.Error", 13);
+    red_record(red_series(&note), 500000);
+    for (unsigned i = 0; i < 2100; i++) {
+        red_note_begin(&note, RED_HTTP_CLIENT, 0);
+        red_note_integer(&note, RED_PORT, i);
+        red_record(red_series(&note), 1);
+    }
+}
+
 int main(int count, char **arguments) {
     static const uint8_t resource[] = "\x0a\x13\x0a\x0cservice.name\x12\x03\x0a\x01s";
     const char *what = count > 1 ? arguments[1] : "";
-    size_t capacity = count > 2 ? (size_t)atoi(arguments[2]) : 1 << 20, bytes = 0;
+    size_t capacity = count > 2 ? (size_t)atoi(arguments[2]) : 1 << 20, bytes = 0, points = 0;
     uint8_t *out = malloc(capacity); // exactly: the sanitizer sees what is written behind
     metrics_reset(5);
     too_many();
@@ -60,9 +82,19 @@ int main(int count, char **arguments) {
         too_many();
     else if (strcmp(what, "texts") == 0)
         texts();
-    enum status status = metrics_encode(resource, sizeof resource - 1, NOW_NS, out, capacity, &bytes);
-    fwrite(out, 1, bytes, stdout);
-    fprintf(stderr, "%zu", metrics_points());
+    else if (strcmp(what, "requests") == 0)
+        requests();
+    struct metrics_cursor cursor = {0};
+    enum status status;
+    size_t all_points = 0;
+    do { // each of several requests has its length before it
+        status = metrics_encode(resource, sizeof resource - 1, NOW_NS, &cursor, out, capacity, &bytes, &points);
+        all_points += points;
+        if (strcmp(what, "requests") == 0 && bytes != 0)
+            printf("%zu\n", bytes);
+        fwrite(out, 1, bytes, stdout);
+    } while (status == STATUS_OK && bytes != 0);
+    fprintf(stderr, "%zu", status == STATUS_OK && all_points != metrics_points() ? 0 : metrics_points());
     free(out);
     return (int)status;
 }

@@ -14,7 +14,7 @@ from pillion.patch import OBSERVE, WSGI, Call, Target
 
 def route(call: Call) -> None:
     entry = call.entry
-    if entry is None or not entry.recording:
+    if entry is None or not (entry.recording or entry.measured):
         return
     request = sys.modules["flask.globals"].request._get_current_object()  # each look through the proxy costs
     rule = request.url_rule
@@ -22,6 +22,8 @@ def route(call: Call) -> None:
         return
     template = request.environ.get("SCRIPT_NAME", "") + rule.rule
     entry.set("http.route", template)
+    if not entry.recording:
+        return
     method = http.method_of(request.method)[0]
     entry.name(f"{'HTTP' if method == '_OTHER' else method} {template}")
 

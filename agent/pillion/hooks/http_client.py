@@ -30,8 +30,12 @@ def begin(call: Call, result: object) -> None:
     if not host:
         host, port = connection.host, connection.port
     scheme = "https" if connection.default_port == 443 else "http"
-    described = http.client_request(call.get(1, "method"), scheme, host, port, call.get(2, "url"))
-    span = open_span("http_client", described[0], CLIENT, described[1], "http") if described else None
+    request = call.get(1, "method"), scheme, host, port, call.get(2, "url")
+    if call.span is None or call.span.ended or call.span.recording:
+        name, attributes = http.client_request(*request) or ("", None)
+    else:
+        name, attributes = "", http.client_measured(*request)
+    span = open_span("http_client", name, CLIENT, attributes, "http") if attributes else None
     if span is not None:
         spans[connection] = span
 
@@ -50,7 +54,7 @@ def carry(call: Call) -> None:
 def keep(call: Call) -> None:
     """getresponse may close the connection before it returns; the span is to live longer."""
     call.state = spans.pop(call.args[0], None)
-    if call.state is not None:
+    if call.state is not None and call.state.recording:
         call.state.set_many(http.peer_of(call.args[0]))
 
 

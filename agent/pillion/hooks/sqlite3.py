@@ -22,9 +22,9 @@ def describe_many(call: Call) -> Described:
     return with_batch(describe_query("sqlite", call.get(1, "sql"), True), call.get(2, "parameters"))
 
 
-EXECUTE = Target(CLIENT, describe, family="db")
-EXECUTE_MANY = Target(CLIENT, describe_many, family="db")
-EXECUTE_SCRIPT = Target(CLIENT, describe_script, family="db")
+EXECUTE = Target(CLIENT, describe, family="db", measured=(1, "sql"))
+EXECUTE_MANY = Target(CLIENT, describe_many, family="db", measured=(1, "sql"))
+EXECUTE_SCRIPT = Target(CLIENT, describe_script, family="db", measured=(1, "sql_script"))
 TARGETS = {
     "sqlite3:Cursor.execute": EXECUTE,
     "sqlite3:Cursor.executemany": EXECUTE_MANY,

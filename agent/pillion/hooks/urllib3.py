@@ -20,8 +20,19 @@ def describe(call: Call) -> tuple[str, dict[str, object]] | None:
     return described
 
 
+def measured(call: Call) -> dict[str, object] | None:
+    pool = call.args[0]
+    return http.client_measured(call.get(2, "method"), pool.scheme, pool.host, pool.port, call.get(3, "url"))
+
+
 def conclude(call: Call, response: object) -> dict[str, object]:
+    if call.span is None or not call.span.recording:
+        return http.client_response(response)
     return {**http.client_response(response), **http.peer_of(call.get(1, "conn"))}
 
 
-TARGETS = {"urllib3.connectionpool:HTTPConnectionPool._make_request": Target(CLIENT, describe, conclude, family="http")}
+TARGETS = {
+    "urllib3.connectionpool:HTTPConnectionPool._make_request": Target(
+        CLIENT, describe, conclude, family="http", measured=measured
+    )
+}
