@@ -180,6 +180,23 @@ def test_a_broken_hook_never_reaches_the_application_and_is_switched_off(lib: Tr
     assert result.err == ""
 
 
+def test_a_broken_hook_of_a_coroutine_or_generator_is_switched_off_too(lib: Traced) -> None:
+    result = lib.run(
+        program("""
+        hook_all("coroutine", describe=lambda call: 1/0)
+        hook.TARGETS["lib:generator"] = Target(INTERNAL, describe, lambda call, result: 1/0)
+        engine.install()
+        import lib
+        async def main():
+            assert [await lib.coroutine(n) for n in range(30)] == list(range(30))
+        asyncio.run(main())
+        for _ in range(30): assert list(lib.generator(2)) == [0, 1]
+        print(guard.counts.values(), lib.coroutine.pillion_disabled, lib.generator.pillion_disabled)
+    """)
+    )
+    assert (result.out, result.err) == ("dict_values([20]) True True\n", "")
+
+
 def test_a_family_makes_one_span_and_an_unsampled_trace_none(lib: Traced) -> None:
     result = lib.run(
         program("""

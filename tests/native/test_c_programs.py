@@ -17,7 +17,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = sorted(path.stem for path in (ROOT / "native" / "tests").glob("test_*.c"))
-THREADED = [name for name in PROGRAMS if any(word in name for word in ("ring", "sender", "core", "intern"))]
+THREADED = [name for name in PROGRAMS if any(word in name for word in ("ring", "sender", "core", "intern", "red"))]
 OPTIONS = {
     "ASAN_OPTIONS": "detect_stack_use_after_return=1",
     "UBSAN_OPTIONS": "print_stacktrace=1",

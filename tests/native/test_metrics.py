@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
-from opentelemetry.proto.metrics.v1.metrics_pb2 import AggregationTemporality, Metric
+from opentelemetry.proto.metrics.v1.metrics_pb2 import AggregationTemporality, HistogramDataPoint, Metric
 
 from tests.native.build import tool
 
@@ -86,3 +86,46 @@ def test_text_labels_are_kept_apart_and_cut_between_characters() -> None:
 @pytest.mark.parametrize("capacity", [0, 1, 20, 300, 1500])
 def test_request_that_does_not_fit_is_not_cut(capacity: int) -> None:
     assert encoded("usual", str(capacity))[:2] == (2, b"")
+
+
+def requests(capacity: int) -> list[ExportMetricsServiceRequest]:
+    """What the tool wrote for `requests`: each request behind a line with its length."""
+    code, rest, points = encoded("requests", str(capacity))
+    assert code == 0 and points == 1500 + 1 + 2000
+    found = []
+    while rest:
+        line, _, rest = rest.partition(b"\n")
+        assert int(line) <= capacity
+        found.append(ExportMetricsServiceRequest.FromString(rest[: int(line)]))
+        rest = rest[int(line) :]
+    return found
+
+
+@pytest.mark.parametrize("capacity", [4000, 20_000, 262_128, 3_670_016])
+def test_histograms_of_requests_arrive_whole_in_as_many_messages_as_it_takes(capacity: int) -> None:
+    messages = requests(capacity)
+    assert (len(messages) == 1) == (capacity > 2_000_000)
+    points: dict[str, list[HistogramDataPoint]] = {}
+    for message in messages:
+        (resource,) = message.resource_metrics
+        (scope,) = resource.scope_metrics
+        assert scope.scope.name == "pillion.requests" and resource.resource.attributes[0].value.string_value == "s"
+        for metric in scope.metrics:
+            assert metric.unit == "s" and metric.histogram.aggregation_temporality == CUMULATIVE
+            points.setdefault(metric.name, []).extend(metric.histogram.data_points)
+    server = points.pop("http.server.request.duration")
+    routes = {next(a.value.string_value for a in p.attributes if a.key == "http.route"): p for p in server}
+    assert len(routes) == len(server) == 1500 and all(point.count == 1 for point in server)
+    point = routes["/route/7/<id>"]
+    assert [a.key for a in point.attributes] == ["http.request.method", "http.response.status_code", "http.route"]
+    assert point.bucket_counts[list(point.explicit_bounds).index(0.025)] == 1 and point.sum == 0.02
+    assert (point.start_time_unix_nano, point.time_unix_nano) == (START_NS, NOW_NS)
+    (call,) = points.pop("db.client.operation.duration")
+    assert {a.key: a.value.string_value for a in call.attributes} == {
+        "db.system.name": "sqlite",
+        "error.type": "sqlite3.Error",
+    }
+    client = points.pop("http.client.request.duration")
+    (overflow,) = [p for p in client if p.attributes[0].key == "otel.metric.overflow"]
+    assert overflow.attributes[0].value.bool_value and not points
+    assert len(client) == 2000 and overflow.count == 101 and sum(p.count for p in client) == 2100
