@@ -239,12 +239,18 @@ class Engine:
             guard.report(f"watch {name}", error)
 
     def imported(self, name: str) -> None:
-        """Applies the hooks of a module that is complete now."""
+        """Applies the hooks of a module that is complete now. What could not be hooked goes into the record."""
+        known = len(guard.notes)
         for hook in self.by_module.get(name, ()):
             try:
                 self.apply(hook, name)
             except Exception as error:
                 guard.report(f"hook {hook.name}", error)
+                guard.notes.append(f"hook {hook.name} is off: {type(error).__name__}: {error}")
+        if len(guard.notes) > known:
+            from pillion import start
+
+            start.tell_notes()
 
     def apply(self, hook: Hook, name: str) -> None:
         """Loads the hook's file and wraps those of its targets that lie in this module."""

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from pillion.patch import Engine
 
 VERSION = "0.1.0"
+NEWEST = (3, 15)  # of CPython
+SECOND = ("already started", "main interpreter", "subinterpreters")  # native's words in another interpreter's start
 
 engine: Engine | None = None
 service = ""
@@ -45,6 +47,8 @@ def boot() -> None:
         try:
             _start(settings)
         except Exception as error:
+            if any(text in str(error) for text in SECOND):
+                return  # the record is the first one's
             guard.report("start", error)
             reason = f"{type(error).__name__}: {error}"
     _decided("not" if reason else "injected", reason)
@@ -56,6 +60,10 @@ def _why_not(settings: config.Config) -> str:
         return "PILLION_ENABLED"
     if settings.disabled:
         return "OTEL_SDK_DISABLED=true"
+    if sys.implementation.name != "cpython":
+        return f"{sys.implementation.name}: CPython alone is supported"
+    if sys.version_info[:2] > NEWEST:
+        return f"CPython {sys.version_info[0]}.{sys.version_info[1]} is newer than this pillion knows"
     enabled = getattr(sys, "_is_gil_enabled", None)
     if enabled is not None and not enabled():
         return "a free-threaded build of CPython"
@@ -66,6 +74,7 @@ def _decided(decision: str, reason: str) -> None:
     _record.update(decision=decision, reason=reason, service=service, pillion=VERSION, time_ns=time.time_ns())
     _record["python"] = ".".join(map(str, sys.version_info[:3]))
     _record["notes"] = guard.notes
+    _record["pid"] = os.getpid()
     try:
         rundir.record(_run_dir, _record)
     except OSError as error:
@@ -76,6 +85,7 @@ def _start(settings: config.Config) -> None:
     global engine, service
     import atexit
 
+    _check_native()
     from pillion import _native, resource
 
     attributes = resource.attributes(VERSION, settings.service, settings.resource_attributes, resource.System())
@@ -121,6 +131,29 @@ def _start_native(settings: config.Config, attributes: dict[str, str | int]) -> 
     )
 
 
+def _check_native() -> None:
+    """Raises ImportError for a library that is cut off, say half installed: loading it would end the process (SIGBUS).
+
+    An ELF file ends with the table of its sections, and its header tells where that ends."""
+    import _imp
+
+    for suffix in _imp.extension_suffixes():
+        try:
+            descriptor = os.open(
+                os.path.join(os.path.dirname(__file__), "_native" + suffix), os.O_RDONLY | os.O_CLOEXEC
+            )
+        except OSError:
+            continue
+        try:
+            header, size = os.read(descriptor, 64), os.fstat(descriptor).st_size
+        finally:
+            os.close(descriptor)
+        table, width, rows = (int.from_bytes(header[a:b], "little") for a, b in ((40, 48), (58, 60), (60, 62)))
+        if header[4:6] == b"\2\1" and table + width * rows > size:  # 64 bits, little endian
+            raise ImportError(f"_native{suffix} is not whole")
+        return
+
+
 def _hook(settings: config.Config) -> Engine:
     from pillion import _native, hooks, patch
 
@@ -141,6 +174,12 @@ def _instance_bytes(instance: str) -> bytes:
     if len(digits) == 32 and all(digit in "0123456789abcdefABCDEF" for digit in digits):
         return bytes.fromhex(digits)
     return instance.encode("utf-8", "replace")[:16].ljust(16, b"\0")
+
+
+def tell_notes() -> None:
+    """Writes the record again: there is more to tell than when it was decided. Not for a parent's."""
+    if _record.get("pid") == os.getpid():
+        _decided(str(_record["decision"]), str(_record["reason"]))
 
 
 def stand_down(reason: str) -> None:

@@ -23,8 +23,8 @@ def _leave_path(here):
 
 
 def _start(here):
-    if not (3, 8) <= sys.version_info[:2] <= (3, 15) or sys.implementation.name != "cpython":
-        return
+    if sys.version_info[:2] < (3, 8):  # noqa: UP036
+        return  # nothing of ours can be read by it, so it can't be told either
     sys.path.insert(0, os.path.dirname(os.path.dirname(here)))
     from pillion import start
 
