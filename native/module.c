@@ -233,6 +233,8 @@ static PyMethodDef methods[] = {
     {"extract", propagate_extract_py, METH_O, "extract(mapping with lower-case names) -> Remote | None"},
     {"inject", FAST(propagate_inject_py), METH_FASTCALL, "inject(span=None) -> [(name, value)]"},
     {"measures", measures_py, METH_NOARGS, "measures() -> bool: metrics are on"},
+    {"inject_lines", FAST(propagate_inject_lines_py), METH_FASTCALL,
+     "inject_lines(lines, span=None): as lines of HTTP/1, where there's no traceparent"},
     {"sql", FAST(sql_py), METH_FASTCALL, "sql(text, parameterised) -> (text, summary, operation, collection)"},
     {"gc_callback", FAST(runtime_gc_callback_py), METH_FASTCALL, "gc_callback(phase, info)"},
     {"eventloop_lag", runtime_eventloop_lag_py, METH_O, "eventloop_lag(seconds)"},

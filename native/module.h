@@ -104,6 +104,7 @@ PyObject *propagate_from_environ(PyObject *environ); // new Remote or NULL, neve
 PyObject *propagate_extract_environ_py(PyObject *module, PyObject *environ);
 PyObject *propagate_extract_py(PyObject *module, PyObject *mapping);
 PyObject *propagate_inject_py(PyObject *module, PyObject *const *args, Py_ssize_t count);
+PyObject *propagate_inject_lines_py(PyObject *module, PyObject *const *args, Py_ssize_t count);
 extern bool propagate_trace, propagate_baggage; // OTEL_PROPAGATORS
 
 // module_runtime.c

@@ -6,6 +6,7 @@
 #include "module.h"
 #include "propagate.h"
 #include <string.h>
+#include <strings.h>
 
 bool propagate_trace = true, propagate_baggage = true;
 
@@ -102,14 +103,36 @@ PyObject *propagate_extract_py(PyObject *module, PyObject *mapping) {
     return py_remote != NULL ? py_remote : Py_NewRef(Py_None);
 }
 
-static int list_add(PyObject *list, const char *name, PyObject *py_value) {
+// What is to be sent of `from` (a Span, a Remote or NULL), each header made by `add`; -1: it failed, with an exception.
+typedef int (*header_add)(PyObject *list, const char *name, const char *value, size_t bytes);
+
+static int list_add(PyObject *list, const char *name, const char *value, size_t bytes) {
+    PyObject *py_value = PyUnicode_DecodeUTF8(value, (Py_ssize_t)bytes, "replace");
     PyObject *py_pair = py_value != NULL ? Py_BuildValue("(sN)", name, py_value) : NULL;
     int failed = py_pair == NULL || PyList_Append(list, py_pair) < 0;
     Py_XDECREF(py_pair);
     return failed ? -1 : 0;
 }
 
-static int inject_into(PyObject *list, PyObject *from) {
+// As HTTP/1 has it on the wire; a value that may not stand there is left out.
+static int line_add(PyObject *list, const char *name, const char *value, size_t bytes) {
+    size_t name_bytes = strlen(name);
+    for (size_t i = 0; i < bytes; i++)
+        if ((uint8_t)value[i] < ' ' || (uint8_t)value[i] > '~')
+            return 0;
+    PyObject *py_line = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)(name_bytes + 2 + bytes));
+    if (py_line == NULL)
+        return -1;
+    char *to = PyBytes_AS_STRING(py_line);
+    memcpy(to, name, name_bytes);
+    memcpy(to + name_bytes, ": ", 2);
+    memcpy(to + name_bytes + 2, value, bytes);
+    int failed = PyList_Append(list, py_line);
+    Py_DECREF(py_line);
+    return failed;
+}
+
+static int inject_into(PyObject *list, PyObject *from, header_add add) {
     struct span_context context = {0};
     PyObject *py_baggage = NULL;
     if (span_object_check(from)) {
@@ -124,25 +147,49 @@ static int inject_into(PyObject *list, PyObject *from) {
     if (propagate_trace && memcmp(context.trace_id, none, sizeof none) != 0) {
         char text[PROPAGATE_TRACEPARENT_BYTES];
         propagate_format_traceparent(&context, text);
-        failed = list_add(list, "traceparent", PyUnicode_FromStringAndSize(text, sizeof text));
+        failed = add(list, "traceparent", text, sizeof text);
         if (failed == 0 && context.tracestate_len > 0)
-            failed = list_add(list, "tracestate",
-                              PyUnicode_DecodeUTF8(context.tracestate, context.tracestate_len, "replace"));
+            failed = add(list, "tracestate", context.tracestate, context.tracestate_len);
     }
-    if (failed == 0 && propagate_baggage && py_baggage != NULL)
-        failed = list_add(list, "baggage", Py_NewRef(py_baggage));
+    Py_ssize_t bytes = 0;
+    const char *baggage = failed == 0 && propagate_baggage ? header_text(py_baggage, &bytes) : NULL;
+    if (baggage != NULL)
+        failed = add(list, "baggage", baggage, (size_t)bytes);
     Py_XDECREF(py_baggage);
     return failed;
 }
 
+static PyObject *source_of(PyObject *const *args, Py_ssize_t count) {
+    return count > 0 && args[0] != Py_None ? Py_NewRef(args[0]) : context_get();
+}
+
 PyObject *propagate_inject_py(PyObject *module, PyObject *const *args, Py_ssize_t count) {
     (void)module;
-    PyObject *py_list = PyList_New(0);
-    PyObject *py_from = count > 0 && args[0] != Py_None ? Py_NewRef(args[0]) : context_get();
-    if (py_list != NULL && inject_into(py_list, py_from) < 0)
+    PyObject *py_list = PyList_New(0), *py_from = source_of(args, count);
+    if (py_list != NULL && inject_into(py_list, py_from, list_add) < 0)
         Py_CLEAR(py_list);
     Py_XDECREF(py_from);
     return py_list;
+}
+
+static bool is_traceparent(PyObject *line) {
+    return PyBytes_Check(line) && PyBytes_GET_SIZE(line) >= 12 &&
+           strncasecmp(PyBytes_AS_STRING(line), "traceparent:", 12) == 0;
+}
+
+PyObject *propagate_inject_lines_py(PyObject *module, PyObject *const *args, Py_ssize_t count) {
+    (void)module;
+    if (count < 1 || count > 2 || !PyList_CheckExact(args[0])) {
+        PyErr_SetString(PyExc_TypeError, "inject_lines(lines: list[bytes], span=None)");
+        return NULL;
+    }
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(args[0]); i++)
+        if (is_traceparent(PyList_GET_ITEM(args[0], i)))
+            Py_RETURN_NONE;
+    PyObject *py_from = source_of(args + 1, count - 1);
+    int failed = inject_into(args[0], py_from, line_add);
+    Py_XDECREF(py_from);
+    return failed < 0 ? NULL : Py_NewRef(Py_None);
 }
 
 static void remote_dealloc(RemoteObject *remote) {

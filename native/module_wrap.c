@@ -188,14 +188,13 @@ enum way { WAY_ASIDE, WAY_COUNT, WAY_SPAN };
 
 // Is this call none of our business, only to be counted (its trace isn't sampled), or a span?
 static enum way wrapper_way(WrapperObject *wrapper, PyObject *current) {
-    if (wrapper->kind >= WRAP_OBSERVE || !span_object_check(current))
+    if (!span_object_check(current) || ((SpanObject *)current)->ended)
         return WAY_SPAN;
     SpanObject *span = (SpanObject *)current;
-    if (span->ended)
-        return WAY_SPAN;
     if (wrapper->family != 0 && span->family == wrapper->family)
         return WAY_ASIDE;
-    if (span->span.recording || wrapper->kind == SPAN_SERVER || wrapper->kind == SPAN_CONSUMER)
+    if (span->span.recording || wrapper->kind >= WRAP_OBSERVE || wrapper->kind == SPAN_SERVER ||
+        wrapper->kind == SPAN_CONSUMER)
         return WAY_SPAN;
     if (wrapper->metric == RED_NONE || !core_measures() || red_is_inside(current, wrapper->family))
         return WAY_ASIDE;

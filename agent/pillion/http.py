@@ -32,6 +32,7 @@ SECRET_KEYS = frozenset(
     )
 )
 CLIENTS = ("requests", "urllib3", "urllib", "http_client")
+PLACES = 256
 VERSIONS = {9: "0.9", 10: "1.0", 11: "1.1", 20: "2", 30: "3"}  # of http.client and urllib3
 
 
@@ -53,6 +54,8 @@ def url_filter(libraries: tuple[str, ...]) -> Callable[[str], bool] | None:
 
 
 _excluded = url_filter(CLIENTS)
+_is_plain = _excluded is None and not _capture_query  # nothing needs the query
+_places: dict[tuple[str, str, int | None], tuple[str, int | None]] = {}
 
 
 def redact_query(query: str) -> str:
@@ -107,15 +110,27 @@ def method_of(method: object) -> tuple[str, str | None]:
     return (upper if upper in _known else "_OTHER"), method
 
 
+def _origin(scheme: str, host: object, port: object) -> str:
+    shown = f"[{host}]" if ":" in str(host) else str(host)
+    return f"{scheme}://{shown}{'' if port is None or port == DEFAULT_PORTS.get(scheme) else f':{port}'}"
+
+
+def _place(key: tuple[str, str, int | None]) -> tuple[str, int | None]:
+    """How URLs of this place begin, and its port. At most PLACES are kept; when that's full it begins anew."""
+    if len(_places) >= PLACES:
+        _places.clear()
+    scheme, host, port = key
+    place = _places[key] = (_origin(scheme, host, port), port if port is not None else DEFAULT_PORTS.get(scheme))
+    return place
+
+
 def _resolved(scheme: str, host: object, port: object, target: object) -> tuple[str, object, object, str]:
     """Scheme, host, port and the URL of a request whose line says `target`: a path, or a whole URL for a proxy."""
     target = target.decode("latin-1") if isinstance(target, bytes) else str(target)
     head, separator, rest = target.partition("://")
     if separator and head.isalnum() and not target.startswith("/"):
         return (head.lower(), *host_port(rest.partition("/")[0].partition("?")[0]), target)
-    shown = f"[{host}]" if ":" in str(host) else str(host)
-    given = "" if port is None or port == DEFAULT_PORTS.get(scheme) else f":{port}"
-    return scheme, host, port, f"{scheme}://{shown}{given}{target if target.startswith('/') else '/' + target}"
+    return scheme, host, port, _origin(scheme, host, port) + (target if target.startswith("/") else "/" + target)
 
 
 def client_measured(
@@ -136,7 +151,33 @@ def client_measured(
 def client_request(
     method: object, scheme: str, host: object, port: object, target: object
 ) -> tuple[str, dict[str, object]] | None:
-    """Name and attributes of one physical request; None: its URL is excluded."""
+    """Name and attributes of one physical request; None: its URL is excluded.
+
+    Nearly always the target is a path, at a place that has been asked before."""
+    if (
+        not (_is_plain and type(target) is type(method) is type(host) is str and method in _known)
+        or not (port is None or type(port) is int)
+        or target[:1] != "/"
+        or "#" in target
+    ):
+        return _any_request(method, scheme, host, port, target)
+    key = (scheme, host, port)
+    begin, number = _places.get(key) or _place(key)
+    if "?" in target:
+        target = target.partition("?")[0]
+    attributes: dict[str, object] = {
+        "http.request.method": method,
+        "url.full": begin + target,
+        "server.address": host,
+    }
+    if number is not None:
+        attributes["server.port"] = number
+    return method, attributes
+
+
+def _any_request(
+    method: object, scheme: str, host: object, port: object, target: object
+) -> tuple[str, dict[str, object]] | None:
     scheme, host, port, url = _resolved(scheme, host, port, target)
     if _excluded is not None and _excluded(url):
         return None
@@ -159,9 +200,9 @@ def client_response(response: object) -> dict[str, object]:
     attributes: dict[str, object] = {}
     status = getattr(response, "status", None)
     if isinstance(status, int):
-        attributes["http.response.status_code"] = int(status)
+        attributes["http.response.status_code"] = status = int(status)
         if status >= 400:
-            attributes["error.type"] = str(int(status))
+            attributes["error.type"] = str(status)
     version = VERSIONS.get(getattr(response, "version", 0) or 0)
     if version:
         attributes["network.protocol.version"] = version

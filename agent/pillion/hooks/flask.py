@@ -11,6 +11,18 @@ import sys
 from pillion import http
 from pillion.patch import OBSERVE, WSGI, Call, Target
 
+NAMES = 1024
+_names: dict[tuple[str, str], str] = {}
+
+
+def named(method: str, template: str) -> str:
+    """The span's name, kept: an application has few of them."""
+    if len(_names) >= NAMES:
+        _names.clear()
+    known = http.method_of(method)[0]
+    name = _names[method, template] = f"{'HTTP' if known == '_OTHER' else known} {template}"
+    return name
+
 
 def route(call: Call) -> None:
     entry = call.entry
@@ -22,10 +34,9 @@ def route(call: Call) -> None:
         return
     template = request.environ.get("SCRIPT_NAME", "") + rule.rule
     entry.set("http.route", template)
-    if not entry.recording:
-        return
-    method = http.method_of(request.method)[0]
-    entry.name(f"{'HTTP' if method == '_OTHER' else method} {template}")
+    if entry.recording:
+        key = (request.method, template)
+        entry.name(_names.get(key) or named(*key))
 
 
 def handled(call: Call, response: object) -> None:

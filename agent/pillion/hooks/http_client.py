@@ -11,7 +11,7 @@ from __future__ import annotations
 from weakref import WeakKeyDictionary
 
 from pillion import http
-from pillion._native import inject
+from pillion._native import inject_lines
 from pillion.patch import CLIENT, FAMILIES, OBSERVE, Call, Target, open_span, stands_aside
 
 TYPE_CHECKING = False
@@ -42,13 +42,9 @@ def begin(call: Call, result: object) -> None:
 
 def carry(call: Call) -> None:
     connection = call.args[0]
-    if getattr(connection, "_HTTPConnection__state", "") != "Request-started":
-        return
-    for line in connection._buffer:
-        if line[:12].lower() == b"traceparent:":
-            return
-    for name, value in inject(spans.get(connection)):
-        connection.putheader(name, value)
+    if getattr(connection, "_HTTPConnection__state", "") == "Request-started":
+        above = call.span is not None and call.span.family == FAMILIES["http"]
+        inject_lines(connection._buffer, None if above else spans.get(connection))
 
 
 def keep(call: Call) -> None:
@@ -81,8 +77,8 @@ def abandon(call: Call) -> None:
 
 
 TARGETS = {
-    "http.client:HTTPConnection.putrequest": Target(OBSERVE, conclude=begin),
+    "http.client:HTTPConnection.putrequest": Target(OBSERVE, conclude=begin, family="http"),
     "http.client:HTTPConnection.endheaders": Target(OBSERVE, carry, failed=fail),
-    "http.client:HTTPConnection.getresponse": Target(OBSERVE, keep, finish, fail),
-    "http.client:HTTPConnection.close": Target(OBSERVE, abandon),
+    "http.client:HTTPConnection.getresponse": Target(OBSERVE, keep, finish, fail, family="http"),
+    "http.client:HTTPConnection.close": Target(OBSERVE, abandon, family="http"),
 }

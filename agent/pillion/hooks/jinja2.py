@@ -8,17 +8,28 @@ from __future__ import annotations
 
 from pillion.patch import INTERNAL, Call, Target
 
+NAMES = 1024
+_known: dict[str, tuple[str, dict[str, object]]] = {}
+
 
 def describe(call: Call) -> tuple[str, dict[str, object]]:
-    name = call.args[0].name
-    if not isinstance(name, str):  # made from a string
+    name = call.get(0, "self").name
+    return _known.get(name) or named(name)
+
+
+def named(name: object) -> tuple[str, dict[str, object]]:
+    """An application has few templates: what was made for one is kept."""
+    if type(name) is not str:  # made from a string
         return "render template", {}
-    return f"render {name}", {"pillion.template.name": name}
+    if len(_known) >= NAMES:
+        _known.clear()
+    described = _known[name] = (f"render {name}", {"pillion.template.name": name})
+    return described
 
 
 def describe_sync(call: Call) -> tuple[str, dict[str, object]] | None:
     """In an asynchronous environment these two run the asynchronous ones, which have the span."""
-    return None if call.args[0].environment.is_async else describe(call)
+    return None if call.get(0, "self").environment.is_async else describe(call)
 
 
 TARGETS = {

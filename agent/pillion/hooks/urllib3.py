@@ -14,9 +14,11 @@ from pillion.patch import CLIENT, Call, Target
 def describe(call: Call) -> tuple[str, dict[str, object]] | None:
     pool = call.args[0]
     described = http.client_request(call.get(2, "method"), pool.scheme, pool.host, pool.port, call.get(3, "url"))
-    history = getattr(call.get(6, "retries"), "history", None)
-    if described is not None and isinstance(history, tuple) and history:
-        described[1]["http.request.resend_count"] = len(history)
+    retries = call.get(6, "retries")
+    if retries and described is not None:
+        history = getattr(retries, "history", None)
+        if history and isinstance(history, tuple):
+            described[1]["http.request.resend_count"] = len(history)
     return described
 
 
@@ -26,9 +28,10 @@ def measured(call: Call) -> dict[str, object] | None:
 
 
 def conclude(call: Call, response: object) -> dict[str, object]:
-    if call.span is None or not call.span.recording:
-        return http.client_response(response)
-    return {**http.client_response(response), **http.peer_of(call.get(1, "conn"))}
+    attributes = http.client_response(response)
+    if call.span is not None and call.span.recording:
+        attributes.update(http.peer_of(call.get(1, "conn")))
+    return attributes
 
 
 TARGETS = {
