@@ -47,6 +47,15 @@ ready.wait()
 print("worked", flush=True)
 exec(sys.stdin.readline())
 """
+# As many spans as it is told, and no request.
+MANY = """
+import os, sys, pillion
+for number in range(int(sys.argv[1])):
+    with pillion.span("work", text="x" * 200, number=number):
+        pass
+print("worked", flush=True)
+exec(sys.stdin.readline())
+"""
 Doom = Callable[..., subprocess.Popen[bytes]]
 
 
@@ -106,7 +115,7 @@ def adopted(collector: Running) -> dict[str, Any]:
 
 
 def rings(collector: Running) -> list[str]:
-    return os.listdir(collector.run_dir / "rings")
+    return [name for name in os.listdir(collector.run_dir / "rings") if not name.startswith(".")]
 
 
 def crashes(collector: Running) -> list[dict[str, Any]]:
