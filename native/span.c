@@ -17,10 +17,10 @@ void span_set_sampler(enum span_sampler wanted, double ratio) {
     double bound = ratio * 18446744073709551616.0; // 2^64, as opentelemetry-sdk's TraceIdRatioBased counts
     sampler = wanted;
     ratio_all = bound >= 18446744073709551616.0;
-    if (ratio_all || !(bound > 0))
-        ratio_bound = 0;
-    else
-        ratio_bound = bound < 4503599627370496.0 ? (uint64_t)(bound + 0.5) : (uint64_t)bound;
+    ratio_bound = ratio_all || !(bound > 0) ? 0 : (uint64_t)bound;
+    double rest = bound - (double)ratio_bound; // of doubles this large only small ones have one
+    if (!ratio_all && (rest > 0.5 || (rest == 0.5 && ratio_bound % 2 == 1)))
+        ratio_bound++;
 }
 
 static bool ratio_takes(const uint8_t trace_id[16]) {
