@@ -6,6 +6,15 @@
 #include "module.h"
 #include <string.h>
 
+static bool chars_of(PyObject *limits, const char *name, uint32_t *out) {
+    PyObject *value = PyDict_GetItemString(limits, name);
+    long long number = value != NULL ? PyLong_AsLongLong(value) : -1;
+    if (number == -1 && PyErr_Occurred())
+        return false;
+    *out = number < 0 || number > UINT32_MAX ? UINT32_MAX : (uint32_t)number;
+    return true;
+}
+
 static bool limits_of(PyObject *limits) {
     static const char *const names[] = {"attributes", "events", "links", "event_attributes", "link_attributes"};
     uint16_t *const fields[] = {&span_limits.attributes, &span_limits.events, &span_limits.links,
@@ -17,12 +26,8 @@ static bool limits_of(PyObject *limits) {
             return false;
         *fields[i] = (uint16_t)(number < 0 || number > UINT16_MAX ? UINT16_MAX : number);
     }
-    PyObject *value = PyDict_GetItemString(limits, "value_bytes");
-    long long number = value != NULL ? PyLong_AsLongLong(value) : -1;
-    if (number == -1 && PyErr_Occurred())
-        return false;
-    span_limits.value_bytes = number < 0 || number > UINT32_MAX ? UINT32_MAX : (uint32_t)number;
-    return true;
+    return chars_of(limits, "value_chars", &span_limits.value_chars) &&
+           chars_of(limits, "other_value_chars", &span_limits.other_value_chars);
 }
 
 static bool sampler_of(const char *name, double ratio) {
@@ -44,7 +49,7 @@ static struct span *resource_of(PyObject *attributes) {
         return NULL;
     }
     span_begin(span, NULL, SPAN_INTERNAL, (struct span_text){0, 0, ""}, 0);
-    span->recording = true;
+    span->recording = span->unlimited = true;
     text_set_all(span, attributes, false);
     return span;
 }

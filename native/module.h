@@ -58,7 +58,25 @@ void text_set_string(struct span *span, const char *key, const char *value, Py_s
 PyObject *text_hex(const uint8_t *bytes, size_t count);
 bool text_unhex(const char *hex, Py_ssize_t chars, uint8_t *out, size_t count);
 
-// module_exception.c: records `exception` on the span: status, error.type, an event with the stack.
+// module_value.c: Python objects as values. None of these leaves an exception set.
+#define VALUE_ITEMS 1024 // of a sequence; what is behind them is left out
+struct value_items {
+    struct span_value *values; // Owned
+    uint32_t count;
+    PyObject *py_items; // Owned. What the values point into,
+    PyObject **py_keep; // Owned, with what it holds: and those that had to be made
+    uint32_t keep_count;
+};
+// What needs no code of the application. False: nothing of that kind. *py_keep, NULL before: to be released after use.
+bool value_simple(PyObject *object, struct span_value *out, PyObject **py_keep);
+PyObject *value_plain(PyObject *object);                        // new: what value_simple takes. NULL: it has no text
+bool value_sequence(PyObject *object, struct value_items *out); // false: it's none, or there's no memory
+void value_release(struct value_items *items);
+
+// module_exception.c: what our calls raised is forgotten; what a signal handler raised meanwhile is only delayed.
+void exception_clear(void);
+bool exception_delay(PyObject *py_exception); // true: it was none of ours to forget, and is stolen
+// records `exception` on the span: status, error.type, an event with the stack.
 void exception_record(SpanObject *span, PyObject *exception, bool set_status);
 PyObject *exception_type_name(PyTypeObject *type); // new: "module.QualName"; NULL: no memory, no exception
 

@@ -49,12 +49,35 @@ PyObject *exception_type_name(PyTypeObject *type) {
     return py_name;
 }
 
+// Runs in the main thread as soon as the application goes on.
+static int raise_late(void *exception) {
+    compat_give_exception(exception);
+    return -1;
+}
+
+bool exception_delay(PyObject *exception) {
+    if (exception == NULL || PyErr_GivenExceptionMatches(exception, PyExc_Exception))
+        return false;
+    // SystemExit, KeyboardInterrupt: a signal handler of the application raised while we ran.
+    if (Py_AddPendingCall(raise_late, exception) != 0)
+        Py_DECREF(exception);
+    return true;
+}
+
+void exception_clear(void) {
+    if (PyErr_Occurred() == NULL)
+        return;
+    PyObject *py_exception = compat_take_exception();
+    if (!exception_delay(py_exception))
+        Py_XDECREF(py_exception);
+}
+
 static PyObject *message_of(PyObject *exception) {
     PyThreadState *thread = hook_enter();
     PyObject *py_message = PyObject_Str(exception);
     hook_leave(thread);
     if (py_message == NULL)
-        PyErr_Clear();
+        exception_clear();
     return py_message;
 }
 
@@ -81,7 +104,8 @@ static void stack_add_traceback(struct stack_text *stack, PyObject *exception) {
     Py_XDECREF(py_traceback);
 }
 
-static void stack_add_exception(struct stack_text *stack, PyObject *exception, int depth) {
+// `known`: the exception's message, or NULL where nobody has asked for it yet.
+static void stack_add_exception(struct stack_text *stack, PyObject *exception, PyObject *known, int depth) {
     PyObject *py_cause = PyException_GetCause(exception);
     const char *between = "\nThe above exception was the direct cause of the following exception:\n\n";
     if (py_cause == NULL) {
@@ -89,13 +113,14 @@ static void stack_add_exception(struct stack_text *stack, PyObject *exception, i
         between = "\nDuring handling of the above exception, another exception occurred:\n\n";
     }
     if (py_cause != NULL && depth < CHAIN_LENGTH) {
-        stack_add_exception(stack, py_cause, depth + 1);
+        stack_add_exception(stack, py_cause, NULL, depth + 1);
         stack_add(stack, between);
     }
     Py_XDECREF(py_cause);
     stack_add(stack, "Traceback (most recent call last):\n");
     stack_add_traceback(stack, exception);
-    PyObject *py_name = exception_type_name(Py_TYPE(exception)), *py_message = message_of(exception);
+    PyObject *py_name = exception_type_name(Py_TYPE(exception)),
+             *py_message = known != NULL ? Py_NewRef(known) : message_of(exception);
     stack_add(stack, utf8_or(py_name, "?"));
     const char *message = utf8_or(py_message, "");
     if (message[0] != 0) {
@@ -130,12 +155,14 @@ void exception_record(SpanObject *object, PyObject *exception, bool set_status) 
         text_set_string(span, "error.type", name, (Py_ssize_t)strlen(name));
     }
     struct stack_text *stack = PyMem_Malloc(sizeof *stack);
+    if (stack != NULL) { // before the event, since messages of causes are the application's code
+        stack->used = 0;
+        stack_add_exception(stack, exception, py_message, 0);
+    }
     span_event(span, text_static("exception"), 0);
     set_last_text(span, "exception.type", name, strlen(name));
     set_last_text(span, "exception.message", message, strlen(message));
     if (stack != NULL) {
-        stack->used = 0;
-        stack_add_exception(stack, exception, 0);
         set_last_text(span, "exception.stacktrace", stack->bytes, stack->used);
     }
     PyMem_Free(stack);

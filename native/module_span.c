@@ -131,7 +131,10 @@ static PyObject *span_status_method(SpanObject *span, PyObject *args) {
         return NULL;
     if (span->ended || status < 0 || status > 2)
         Py_RETURN_NONE;
+    hook_busy++;
     PyObject *py_text = message == Py_None ? NULL : PyObject_Str(message);
+    hook_busy--;
+    exception_clear();
     Py_ssize_t bytes = 0;
     const char *text = py_text != NULL ? PyUnicode_AsUTF8AndSize(py_text, &bytes) : NULL;
     PyErr_Clear();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// module_text: Python strings and values into the fields of a span.
+// module_text: Python strings and mappings into the fields of a span; values are module_value.c's.
 //
 // Keys and names are nearly always interned str objects of the caller's code, so a small table from the object's
 // address to the id in the ring's string table saves both the conversion and the copy. The table holds a reference to
@@ -10,7 +10,6 @@
 
 #define TEXT_SLOTS 2048 // a power of two
 #define TEXT_PROBES 8
-#define ARRAY_ITEMS 128 // longer sequences are cut
 
 struct text_slot {
     PyObject *string; // Owned
@@ -73,37 +72,11 @@ struct span_text text_static(const char *literal) {
     return text;
 }
 
-// One primitive value. False: nothing that can be an attribute. *py_keep as in text_utf8.
-static bool value_of(PyObject *object, struct span_value *out, PyObject **py_keep) {
-    memset(out, 0, sizeof *out);
-    if (PyUnicode_Check(object)) {
-        struct span_text text = text_utf8(object, py_keep);
-        *out = (struct span_value){.type = SPAN_STRING, .bytes = text.bytes, .text = text.text};
-    } else if (PyBool_Check(object)) {
-        *out = (struct span_value){.type = SPAN_BOOL, .integer = object == Py_True};
-    } else if (PyLong_Check(object)) {
-        int overflow = 0;
-        long long integer = PyLong_AsLongLongAndOverflow(object, &overflow);
-        *out = (struct span_value){.type = SPAN_INT, .integer = integer};
-        if (overflow != 0) { // beyond OTLP's int64: as text
-            *py_keep = PyLong_Type.tp_repr(object);
-            if (*py_keep == NULL) { // more digits than CPython converts
-                PyErr_Clear();
-                return false;
-            }
-            struct span_text text = text_utf8(*py_keep, &(PyObject *){NULL});
-            *out = (struct span_value){.type = SPAN_STRING, .bytes = text.bytes, .text = text.text};
-        }
-    } else if (PyFloat_Check(object)) {
-        *out = (struct span_value){.type = SPAN_DOUBLE, .real = PyFloat_AS_DOUBLE(object)};
-    } else if (PyBytes_Check(object)) {
-        Py_ssize_t bytes = PyBytes_GET_SIZE(object);
-        *out = (struct span_value){.type = SPAN_BYTES, .bytes = (uint32_t)(bytes > UINT32_MAX ? UINT32_MAX : bytes)};
-        out->text = PyBytes_AS_STRING(object);
-    } else {
-        return false;
-    }
-    return true;
+static void count_dropped(struct span *span, bool last) {
+    if (last)
+        span_drop_last(span);
+    else
+        span_drop(span);
 }
 
 static void set_value(struct span *span, struct span_text key, const struct span_value *value, bool last) {
@@ -113,53 +86,42 @@ static void set_value(struct span *span, struct span_text key, const struct span
         span_set(span, key, value);
 }
 
-static void set_sequence(struct span *span, struct span_text key, PyObject *sequence, bool last) {
-    struct span_value items[ARRAY_ITEMS];
-    PyObject *py_keep[ARRAY_ITEMS];
-    Py_ssize_t size = PySequence_Fast_GET_SIZE(sequence), count = 0;
-    PyObject **objects = PySequence_Fast_ITEMS(sequence);
-    for (Py_ssize_t i = 0; i < size && count < ARRAY_ITEMS; i++) {
-        py_keep[count] = NULL;
-        if (value_of(objects[i], &items[count], &py_keep[count]))
-            count++;
-        else
-            Py_XDECREF(py_keep[count]);
-    }
-    struct span_value array = {.type = SPAN_ARRAY, .items = items, .count = (uint32_t)count};
-    set_value(span, key, &array, last);
-    for (Py_ssize_t i = 0; i < count; i++)
-        Py_XDECREF(py_keep[i]);
-}
-
-// Any other object counts as its text; its __str__ is the application's code, so it may raise or open spans.
+// Whatever isn't simple. The application's code may run meanwhile: the event or link that was the last one then isn't
+// any more if it added another.
 static void set_object(struct span *span, struct span_text key, PyObject *object, bool last) {
-    hook_busy++;
-    PyObject *py_text = PyObject_Str(object);
-    hook_busy--;
-    if (py_text == NULL) {
-        PyErr_Clear();
-        if (!last)
-            span->head.dropped_attributes++;
-        return;
-    }
+    uint32_t owner_at = span->last_at;
+    struct value_items items;
     struct span_value value;
-    PyObject *py_keep = NULL;
-    if (value_of(py_text, &value, &py_keep))
+    PyObject *py_plain = NULL, *py_keep = NULL;
+    bool is_sequence = value_sequence(object, &items), good = is_sequence;
+    if (is_sequence) {
+        value = (struct span_value){.type = SPAN_ARRAY, .items = items.values, .count = items.count};
+    } else {
+        py_plain = value_plain(object);
+        good = py_plain != NULL && value_simple(py_plain, &value, &py_keep);
+    }
+    if (good && (!last || span->last_at == owner_at))
         set_value(span, key, &value, last);
+    else if (!last || span->last_at == owner_at)
+        count_dropped(span, last);
+    if (is_sequence)
+        value_release(&items);
     Py_XDECREF(py_keep);
-    Py_DECREF(py_text);
+    Py_XDECREF(py_plain);
 }
 
 void text_set(struct span *span, PyObject *key, PyObject *object, bool last) {
-    if (!span->recording || object == Py_None || !PyUnicode_Check(key))
+    if (!span->recording || object == Py_None)
         return;
+    if (!PyUnicode_Check(key) || PyUnicode_GET_LENGTH(key) == 0) {
+        count_dropped(span, last);
+        return;
+    }
     PyObject *py_key = NULL, *py_keep = NULL;
     struct span_text text = text_of(key, &py_key);
     struct span_value value;
-    if (value_of(object, &value, &py_keep))
+    if (value_simple(object, &value, &py_keep))
         set_value(span, text, &value, last);
-    else if (PyList_Check(object) || PyTuple_Check(object))
-        set_sequence(span, text, object, last);
     else
         set_object(span, text, object, last);
     Py_XDECREF(py_keep);
@@ -170,20 +132,24 @@ void text_set_all(struct span *span, PyObject *mapping, bool last) {
     if (!span->recording || mapping == NULL || mapping == Py_None)
         return;
     PyObject *py_items = NULL;
+    uint32_t owner_at = span->last_at;
     if (PyDict_CheckExact(mapping)) {
         Py_INCREF(mapping);
     } else {
+        hook_busy++;
         py_items = PyDict_New();
-        if (py_items == NULL || PyDict_Update(py_items, mapping) < 0) {
-            PyErr_Clear();
+        int updated = py_items != NULL ? PyDict_Update(py_items, mapping) : -1;
+        hook_busy--;
+        exception_clear();
+        if (updated < 0) {
             Py_XDECREF(py_items);
             return;
         }
         mapping = py_items;
     }
     PyObject *key, *value;
-    Py_ssize_t position = 0;
-    while (PyDict_Next(mapping, &position, &key, &value)) {
+    Py_ssize_t position = 0, left = PyDict_Size(mapping); // a value's code may add to it, without end
+    while (left-- > 0 && (!last || span->last_at == owner_at) && PyDict_Next(mapping, &position, &key, &value)) {
         Py_INCREF(key);
         Py_INCREF(value);
         text_set(span, key, value, last);

@@ -43,20 +43,10 @@ __thread int hook_busy;
 static PyObject *report;     // Owned: callable(where, exception), of guard.py
 static PyObject *error_type; // Owned: "error.type"
 
-// Runs in the main thread as soon as the application goes on.
-static int raise_late(void *exception) {
-    compat_give_exception(exception);
-    return -1;
-}
-
 void hook_error(PyObject *where) {
     PyObject *py_exception = compat_take_exception();
-    if (py_exception != NULL && !PyErr_GivenExceptionMatches(py_exception, PyExc_Exception)) {
-        // SystemExit, KeyboardInterrupt: a signal handler of the application raised while we ran. It's only delayed.
-        if (Py_AddPendingCall(raise_late, py_exception) != 0)
-            Py_DECREF(py_exception);
+    if (exception_delay(py_exception))
         return;
-    }
     if (report != NULL && py_exception != NULL) {
         PyThreadState *thread = hook_enter();
         PyObject *py_done = PyObject_CallFunctionObjArgs(report, where, py_exception, NULL);

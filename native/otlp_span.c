@@ -29,6 +29,8 @@ static bool next_item(const uint8_t *items, uint32_t bytes, uint32_t *at, struct
 static bool value_ok(uint32_t type, const uint8_t *value, uint32_t bytes) {
     if (type == SPAN_STRING || type == SPAN_BYTES)
         return true;
+    if (type == SPAN_EMPTY)
+        return bytes == 0;
     if (type != SPAN_ARRAY)
         return type >= SPAN_BOOL && type <= SPAN_DOUBLE && bytes == 8;
     for (uint32_t at = 0; at < bytes;) {

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct span_limits span_limits = {128, 128, 128, 128, 128, UINT32_MAX};
+struct span_limits span_limits = {128, 128, 128, 128, 128, UINT32_MAX, UINT32_MAX};
 
 static enum span_sampler sampler = SAMPLER_PARENT_ON;
 static uint64_t ratio_bound; // a trace is taken if the last 8 bytes of its id are below (all of them: ratio_all)
@@ -130,11 +130,17 @@ void span_set(struct span *span, struct span_text key, const struct span_value *
     struct span_record *head = &span->head;
     if (!span->recording)
         return;
-    enum items_set done = items_set(span, 0, 0, key, value, head->attributes >= span_limits.attributes);
+    uint16_t limit = span->unlimited ? UINT16_MAX : span_limits.attributes;
+    enum items_set done = items_set(span, 0, 0, key, value, head->attributes >= limit);
     if (done == ITEMS_ADDED)
         head->attributes++;
     else if (done == ITEMS_DROPPED)
         count_dropped(&head->dropped_attributes);
+}
+
+void span_drop(struct span *span) {
+    if (span->recording)
+        count_dropped(&span->head.dropped_attributes);
 }
 
 bool span_copy(const struct span *span, uint32_t limit, struct span_attributes *out) {
@@ -232,6 +238,17 @@ void span_link(struct span *span, const struct span_context *to) {
         memcpy(payload + 32, to->tracestate, state_bytes);
 }
 
+void span_drop_last(struct span *span) {
+    if (!span->recording || span->last_at == SPAN_NONE)
+        return;
+    bool is_event = ((struct span_item *)(span->items + span->last_at))->tag == SPAN_ITEM_EVENT;
+    uint8_t *counter = span->items + span->last_at + sizeof(struct span_item) + (is_event ? 8 : 28);
+    uint32_t dropped;
+    memcpy(&dropped, counter, 4);
+    dropped++;
+    memcpy(counter, &dropped, 4);
+}
+
 void span_set_last(struct span *span, struct span_text key, const struct span_value *value) {
     if (!span->recording || span->last_at == SPAN_NONE)
         return;
@@ -239,13 +256,8 @@ void span_set_last(struct span *span, struct span_text key, const struct span_va
     uint16_t limit = is_event ? span_limits.event_attributes : span_limits.link_attributes;
     enum items_set done = items_set(span, 1, span->last_at, key, value, span->last_count >= limit);
     span->last_count += done == ITEMS_ADDED;
-    if (done != ITEMS_DROPPED)
-        return;
-    uint8_t *counter = span->items + span->last_at + sizeof(struct span_item) + (is_event ? 8 : 28);
-    uint32_t dropped;
-    memcpy(&dropped, counter, 4);
-    dropped++;
-    memcpy(counter, &dropped, 4);
+    if (done == ITEMS_DROPPED)
+        span_drop_last(span);
 }
 
 // Leaves ids and flags as they are: a child may still ask for the context of a parent that ended.

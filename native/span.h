@@ -66,7 +66,15 @@ enum span_item_tag {
     SPAN_ITEM_LINK = 6,       // 16 + 8 bytes ids, 4 flags, 4 dropped attributes, then tracestate as text
 };
 
-enum span_type { SPAN_STRING = 1, SPAN_BOOL = 2, SPAN_INT = 3, SPAN_DOUBLE = 4, SPAN_BYTES = 5, SPAN_ARRAY = 6 };
+enum span_type {
+    SPAN_STRING = 1,
+    SPAN_BOOL = 2,
+    SPAN_INT = 3,
+    SPAN_DOUBLE = 4,
+    SPAN_BYTES = 5,
+    SPAN_ARRAY = 6,
+    SPAN_EMPTY = 7
+};
 
 // Always at a multiple of 4; `bytes` bytes follow, then padding to 4. A value is its text, or 8 bytes in the machine's
 // order (bool, int, double), or for SPAN_ARRAY a row of elements { uint32 type; uint32 bytes; value; padding to 4 }.
@@ -82,12 +90,13 @@ _Static_assert(sizeof(struct span_item) == 12, "layout version 1");
 
 // Limits of OTEL_SPAN_*_LIMIT and OTEL_ATTRIBUTE_*_LIMIT. Set once at start.
 struct span_limits {
-    uint16_t attributes;       // a span; 128
-    uint16_t events;           // a span; 128
-    uint16_t links;            // a span; 128
-    uint16_t event_attributes; // an event; 128
-    uint16_t link_attributes;  // a link; 128
-    uint32_t value_bytes;      // longest string value in bytes, cut at a character; UINT32_MAX: none
+    uint16_t attributes;        // a span; 128
+    uint16_t events;            // a span; 128
+    uint16_t links;             // a span; 128
+    uint16_t event_attributes;  // an event; 128
+    uint16_t link_attributes;   // a link; 128
+    uint32_t value_chars;       // longest text in characters, longest bytes in bytes, of a span; UINT32_MAX: none
+    uint32_t other_value_chars; // the same of an event or a link
 };
 extern struct span_limits span_limits;
 
@@ -104,6 +113,7 @@ struct span {
     uint32_t last_at;        // offset of the latest event or link in `items`, SPAN_NONE: none, or it was dropped
     uint32_t last_count;     // attributes of the latest event or link
     int32_t flight;          // slot in the table of requests in flight, -1: none
+    bool unlimited;          // span_limits don't count: a resource
     bool recording;          // false: context only, everything below is a no-op
     uint8_t small[SPAN_SMALL_BYTES] __attribute__((aligned(8)));
 };
@@ -123,7 +133,7 @@ struct span_text {
     const char *text; // Borrowed
 };
 
-// A value to set. For SPAN_ARRAY: `items` of one primitive type (OTLP ArrayValue).
+// A value to set. For SPAN_ARRAY: `items` that are no arrays. SPAN_EMPTY (a null) stands in arrays alone.
 struct span_value {
     enum span_type type;
     uint32_t bytes; // of text, of SPAN_STRING and SPAN_BYTES
@@ -157,6 +167,9 @@ void span_paste(struct span *span, const struct span_attributes *from);
 // Attributes of the event or link that was added last follow by span_set_last.
 void span_event(struct span *span, struct span_text name, uint64_t time_ns); // 0: now
 void span_link(struct span *span, const struct span_context *to);
+// Counts an attribute that was given and can't be set.
+void span_drop(struct span *span);
+void span_drop_last(struct span *span); // of the latest event or link
 void span_set_last(struct span *span, struct span_text key, const struct span_value *value);
 
 // Copies the span into the ring (which counts what it cannot take) and frees what it owned. end_ns 0: now. The span can

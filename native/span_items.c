@@ -76,24 +76,25 @@ bool items_set_text(struct span *span, enum span_item_tag tag, const char *text,
     return true;
 }
 
-// A text cut at the limit, never inside a character.
-static uint32_t cut(const char *text, uint32_t bytes) {
-    if (bytes <= span_limits.value_bytes)
+// How many bytes of a text are its first characters.
+static uint32_t cut(const char *text, uint32_t bytes, uint32_t chars) {
+    if (bytes <= chars)
         return bytes;
-    bytes = span_limits.value_bytes;
-    for (int i = 0; i < 3 && bytes > 0 && ((uint8_t)text[bytes] & 0xc0) == 0x80; i++)
-        bytes--;
+    for (uint32_t at = 0; at < bytes; at++)
+        if (((uint8_t)text[at] & 0xc0) != 0x80 && chars-- == 0)
+            return at;
     return bytes;
 }
 
-static uint32_t single_bytes(const struct span_value *value) {
+static uint32_t single_bytes(const struct span_value *value, uint32_t limit) {
     switch (value->type) {
     case SPAN_STRING:
-        return cut(value->text, value->bytes);
+        return cut(value->text, value->bytes, limit);
     case SPAN_BYTES:
-        return value->bytes < span_limits.value_bytes ? value->bytes : span_limits.value_bytes;
-    case SPAN_ARRAY:
-        return 0; // arrays don't nest
+        return value->bytes < limit ? value->bytes : limit;
+    case SPAN_ARRAY: // arrays don't nest
+    case SPAN_EMPTY:
+        return 0;
     default:
         return 8;
     }
@@ -111,22 +112,22 @@ static void write_single(uint8_t *to, const struct span_value *value, uint32_t b
 }
 
 // Payload bytes of a value; UINT32_MAX: more than can ever fit.
-static uint32_t value_bytes(const struct span_value *value) {
+static uint32_t value_bytes(const struct span_value *value, uint32_t limit) {
     if (value->type != SPAN_ARRAY)
-        return single_bytes(value);
+        return single_bytes(value, limit);
     uint64_t sum = 0;
     for (uint32_t i = 0; i < value->count && sum <= SPAN_ITEMS_LIMIT; i++)
-        sum += 8 + (uint64_t)padded(single_bytes(&value->items[i]));
+        sum += 8 + (uint64_t)padded(single_bytes(&value->items[i], limit));
     return sum <= SPAN_ITEMS_LIMIT ? (uint32_t)sum : UINT32_MAX;
 }
 
-static void write_value(uint8_t *to, const struct span_value *value, uint32_t bytes) {
+static void write_value(uint8_t *to, const struct span_value *value, uint32_t bytes, uint32_t limit) {
     if (value->type != SPAN_ARRAY) {
         write_single(to, value, bytes);
         return;
     }
     for (uint32_t i = 0; i < value->count; i++) {
-        uint32_t head[2] = {(uint32_t)value->items[i].type, single_bytes(&value->items[i])};
+        uint32_t head[2] = {(uint32_t)value->items[i].type, single_bytes(&value->items[i], limit)};
         memcpy(to, head, 8);
         memset(to + 8 + (head[1] & ~3u), 0, head[1] % 4 != 0 ? 4 : 0);
         write_single(to + 8, &value->items[i], head[1]);
@@ -176,7 +177,7 @@ static bool may_be_set(struct span *span, struct span_text key) {
 }
 
 static void write_attribute(struct span_item *item, struct span_text key, const struct span_value *value,
-                            uint32_t key_bytes) {
+                            uint32_t key_bytes, uint32_t limit) {
     uint8_t *payload = (uint8_t *)(item + 1);
     item->type = (uint8_t)value->type;
     item->inline_key = key_bytes != 0;
@@ -186,7 +187,7 @@ static void write_attribute(struct span_item *item, struct span_text key, const 
         memset(payload + key_bytes - 4, 0, 4);
         memcpy(payload + 4, key.text, key.bytes);
     }
-    write_value(payload + key_bytes, value, item->bytes - key_bytes);
+    write_value(payload + key_bytes, value, item->bytes - key_bytes, limit);
 }
 
 enum items_set items_set(struct span *span, uint8_t owner, uint32_t from, struct span_text key,
@@ -194,15 +195,18 @@ enum items_set items_set(struct span *span, uint8_t owner, uint32_t from, struct
     if (key.id == 0 && key.bytes == 0)
         key.text = "";
     struct span_item *old = owner != 0 || may_be_set(span, key) ? find_key(span, owner, from, key) : NULL;
-    uint32_t body_bytes = value_bytes(value);
-    if ((old == NULL && full) || body_bytes == UINT32_MAX || (key.id == 0 && key.bytes > SPAN_ITEMS_LIMIT))
+    uint32_t limit = span->unlimited ? UINT32_MAX
+                     : owner == 0    ? span_limits.value_chars
+                                     : span_limits.other_value_chars;
+    uint32_t body_bytes = value_bytes(value, limit);
+    if ((old == NULL && full) || body_bytes > SPAN_ITEMS_LIMIT || (key.id == 0 && key.bytes > SPAN_ITEMS_LIMIT))
         return ITEMS_DROPPED;
     uint32_t key_bytes = key.id != 0 ? 0 : 4 + padded(key.bytes);
     uint32_t bytes = key_bytes + body_bytes;
     if (old != NULL && padded(old->bytes) == padded(bytes)) {
         old->bytes = bytes;
         memset((uint8_t *)(old + 1) + (bytes & ~3u), 0, bytes % 4 != 0 ? 4 : 0);
-        write_attribute(old, key, value, key_bytes);
+        write_attribute(old, key, value, key_bytes, limit);
         return ITEMS_REPLACED;
     }
     uint32_t old_at = old != NULL ? (uint32_t)((uint8_t *)old - span->items) : SPAN_NONE;
@@ -210,7 +214,7 @@ enum items_set items_set(struct span *span, uint8_t owner, uint32_t from, struct
     if (item == NULL)
         return ITEMS_DROPPED; // an older value stays
     item->owner = owner;
-    write_attribute(item, key, value, key_bytes);
+    write_attribute(item, key, value, key_bytes, limit);
     if (old_at == SPAN_NONE)
         return ITEMS_ADDED;
     item_at(span, old_at)->tag = SPAN_ITEM_DEAD;

@@ -91,7 +91,7 @@ class Config:
     exit_timeout_ns: int  # PILLION_EXIT_TIMEOUT
     interval_ns: int  # how long a span waits at most before it is sent
     metrics_interval_ns: int
-    limits: dict[str, int]  # names of struct span_limits; value_bytes -1: none
+    limits: dict[str, int]  # names of struct span_limits; the two …_chars -1: none
     disabled_hooks: tuple[str, ...]  # lower case; "*" is all
     excluded_urls: dict[str, tuple[str, ...]]  # "" for all libraries, else by library in lower case
     run_dir: str | None  # PILLION_RUN_DIR
@@ -281,14 +281,18 @@ def _limits(reader: _Reader) -> dict[str, int]:
         return reader.number(names, 128, 0, 65_535)
 
     general = "OTEL_ATTRIBUTE_COUNT_LIMIT"
-    lengths = ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT")
+    def length(*names: str) -> int:
+        return reader.number(names, -1, 0, 2**31 - 1)
+
+    every = "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT"
     return {
         "attributes": count("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", general),
         "events": count("OTEL_SPAN_EVENT_COUNT_LIMIT"),
         "links": count("OTEL_SPAN_LINK_COUNT_LIMIT"),
         "event_attributes": count("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", general),
         "link_attributes": count("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", general),
-        "value_bytes": reader.number(lengths, -1, 0, 2**31 - 1),
+        "value_chars": length("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", every),
+        "other_value_chars": length(every),
     }
 
 

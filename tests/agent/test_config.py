@@ -40,7 +40,8 @@ def test_empty_environment_gives_the_defaults() -> None:
             "links": 128,
             "event_attributes": 128,
             "link_attributes": 128,
-            "value_bytes": -1,
+            "value_chars": -1,
+            "other_value_chars": -1,
         }
         assert found.headers == () and found.disabled_hooks == () and found.excluded_urls == {}
 
@@ -233,6 +234,7 @@ def test_limits_of_spans_and_their_general_form() -> None:
         OTEL_SPAN_LINK_COUNT_LIMIT="999999999",
         OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT="3",
         OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT="100",
+        OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT="7",
     )
     assert found.limits == {
         "attributes": 20,
@@ -240,9 +242,10 @@ def test_limits_of_spans_and_their_general_form() -> None:
         "links": 65_535,
         "event_attributes": 3,
         "link_attributes": 10,
-        "value_bytes": 100,
+        "value_chars": 7,
+        "other_value_chars": 100,
     }
-    assert problem(OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT="-1")[0].limits["value_bytes"] == -1
+    assert problem(OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT="-1")[0].limits["value_chars"] == -1
 
 
 def test_resource_attributes_are_decoded_or_left_out_as_a_whole() -> None:
