@@ -107,9 +107,14 @@ static void drain(size_t capacity) {
 }
 
 static void limits(char **word) {
-    span_limits =
-        (struct span_limits){(uint16_t)atoi(word[1]), (uint16_t)atoi(word[2]), (uint16_t)atoi(word[3]),
-                             (uint16_t)atoi(word[4]), (uint16_t)atoi(word[5]), (uint32_t)strtoul(word[6], NULL, 10)};
+    uint32_t chars = (uint32_t)strtoul(word[6], NULL, 10);
+    span_limits = (struct span_limits){(uint16_t)atoi(word[1]),
+                                       (uint16_t)atoi(word[2]),
+                                       (uint16_t)atoi(word[3]),
+                                       (uint16_t)atoi(word[4]),
+                                       (uint16_t)atoi(word[5]),
+                                       chars,
+                                       chars};
 }
 
 static void context(void) {

@@ -21,7 +21,7 @@ RATIOS = ["0", "5e-324", repr(2.5 / 2**64), repr(3.5 / 2**64), "1e-10", "0.001",
           "0.9999999999999999", "1", "1.0"]  # fmt: skip
 NO_RATIOS = ["", "abc", "-1", "-0.0001", "1.0000001", "2", "nan", "inf", "-inf", "0x1", "0,5", "1e400", "0.1 0.2", "½"]
 NAMES = ["always_on", "always_off", "parentbased_always_on", "parentbased_always_off", "AlwaysOn", "ALWAYS_OFF",
-         "jaeger_remote", "parentbased_jaeger_remote", "xray", "", "ParentBased_Always_Off", "trace_id_ratio"]  # fmt: skip
+         "jaeger_remote", "xray", "", "ParentBased_Always_Off", "trace_id_ratio"]  # fmt: skip
 SETTINGS = [
     *(("traceidratio", ratio) for ratio in RATIOS + NO_RATIOS),
     *(("parentbased_traceidratio", ratio) for ratio in [*RATIOS, "x"]),
