@@ -46,6 +46,7 @@ def run(settings: Settings, run_dir: Path, as_json: bool) -> int:
     for noisy in ("grpc", "uvicorn", "asyncio"):  # what goes wrong with a peer is counted, not printed
         logging.getLogger(noisy).addHandler(logging.NullHandler())
         logging.getLogger(noisy).propagate = False
+    os.umask(0o077)  # what is kept is its owner's alone, in whatever folder
     _allow_descriptors()
     _make_run_directory(run_dir)
     with contextlib.ExitStack() as stack:
