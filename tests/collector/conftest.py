@@ -58,12 +58,14 @@ class Running:
 Start = Callable[..., Running]
 
 
-def spawn(arguments: list[str], environ: dict[str, str], stdout: int = subprocess.PIPE) -> subprocess.Popen[bytes]:
+def spawn(
+    arguments: list[str], environ: dict[str, str], stdout: int = subprocess.PIPE, stderr: int = subprocess.PIPE
+) -> subprocess.Popen[bytes]:
     clean = {key: value for key, value in os.environ.items() if not key.startswith(("PILLION_", "OTEL_"))}
     return subprocess.Popen(
         [sys.executable, "-c", MAIN, *arguments],
         stdout=stdout,
-        stderr=subprocess.PIPE,
+        stderr=stderr,
         env={**clean, "PYTHONUNBUFFERED": "1", **environ},
     )
 

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""run: a whole run from the first start to the verdict, for the command line and for the tests."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from tests.chaos import truth
+from tests.chaos.load import Load
+from tests.chaos.monkey import Monkey
+from tests.chaos.node import Node
+from tests.chaos.report import Report
+from tests.chaos.verdict import Store, judge
+
+Say = Callable[[str], None]
+ADOPTION_S = 300.0
+PROGRESS_S = 10.0
+
+
+def chaos(node: Node, seconds: float, seed: int, rate: int, say: Say, progress: Say) -> Report:
+    """Load and monkey for so long, then the reckoning. KeyboardInterrupt ends the load early, not the reckoning."""
+    begin = time.monotonic()
+    node.start()
+    load = Load(node, rate, seed)
+    monkey = Monkey(node, load, seed, say)
+    load.start()
+    monkey.start()
+    interrupted = False
+    try:
+        while (left := begin + seconds - time.monotonic()) > 0 and not monkey.errors:
+            time.sleep(min(left, PROGRESS_S))
+            progress(f"{time.monotonic() - begin:4.0f} s: {_state(node, load, monkey)}")
+    except KeyboardInterrupt:
+        interrupted = True
+    finally:
+        progress("stopping")
+        monkey.stop()
+        load.stop()
+    report = reckon(node, seed, begin, progress)
+    report.did.update(monkey.did)
+    starts = sum(app.starts for app in load.apps)
+    report.load = {
+        "applications started": starts,
+        "short-lived processes": load.shorts,
+        "requests answered": load.requests,
+        "requests that lost their worker": load.failed,
+        "collector started": node.starts,
+    }
+    if interrupted:
+        report.notes.append("ended early by Ctrl-C")
+    report.verdict.faults += [f"the monkey: {error!r}" for error in monkey.errors]
+    return report
+
+
+def reckon(node: Node, seed: int, begin: float, progress: Say) -> Report:
+    """Waits until every ring is adopted, ends the collector and compares."""
+    progress(f"waiting for {len(node.rings())} rings to be adopted")
+    left = adopted(node)
+    ledgers = node.stats()["processes"]
+    code = node.end()
+    verdict = judge(list(truth.read(node.truth)), Store(node.data), ledgers)
+    if left:
+        verdict.faults.append(f"{left} rings were not adopted after {ADOPTION_S:.0f} s")
+    if code:
+        verdict.faults.append(f"the collector ended with exit code {code}: {node.said()}")
+    report = Report(seed, time.monotonic() - begin, verdict)
+    if node.disk and node.disk.lack:
+        report.notes.append(f"skipped: a full disk, which needs a tmpfs of its own ({node.disk.lack})")
+    return report
+
+
+def adopted(node: Node, seconds: float = ADOPTION_S) -> int:
+    """Rings that are left, as soon as none is or the time is over. All processes must have ended."""
+    end = time.monotonic() + seconds
+    while (left := len(node.rings())) and time.monotonic() < end:
+        time.sleep(0.05)
+    return left
+
+
+def _state(node: Node, load: Load, monkey: Monkey) -> str:
+    accounts = list(truth.read(node.truth))
+    spans = sum(account.ended for account in accounts)
+    alive = sum(len(app.pids()) for app in load.apps)
+    return (
+        f"{spans:,} spans of {len(accounts):,} processes, {alive} alive, {len(node.rings())} rings,"
+        f" {load.requests:,} requests, {sum(monkey.did.values())} troubles"
+    )
