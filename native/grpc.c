@@ -330,7 +330,9 @@ size_t grpc_take(struct grpc *grpc, const uint8_t **out) {
         *out = grpc->out;
         return used;
     }
-    used = grpc->waiting_bytes; // a large frame goes out from where it lies
+    if (!grpc->waiting_bytes && !nghttp2_session_want_read(grpc->session) && grpc->call.state == GRPC_CALLING)
+        grpc_hang_up(grpc, "the peer broke the rules of HTTP/2"); // its sin was found in grpc_feed, our GOAWAY is out
+    used = grpc->waiting_bytes;                                   // a large frame goes out from where it lies
     *out = grpc->waiting;
     grpc->waiting_bytes = 0;
     return used;

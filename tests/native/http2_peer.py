@@ -149,7 +149,7 @@ class Conversation:
         try:
             while self.link.recv(65536):
                 pass
-        except ConnectionError:
+        except OSError:
             pass
 
     def until(self, kind: type[h2.events.Event]) -> h2.events.Event:
@@ -168,14 +168,14 @@ RawScript = Callable[[socket.socket, int], None]
 class Peer:
     """Listens; each connection runs `script` with the number of the connection in a thread of its own."""
 
-    def __init__(self, path: Path, script: RawScript) -> None:
-        self.target = f"unix:{path}"
+    def __init__(self, path: Path | None, script: RawScript) -> None:
         self.script = script
         self.errors: list[BaseException] = []
         self.links: list[socket.socket] = []
         self.threads: list[threading.Thread] = []
-        self.listener = socket.socket(socket.AF_UNIX)
-        self.listener.bind(str(path))
+        self.listener = socket.socket(socket.AF_UNIX if path else socket.AF_INET)
+        self.listener.bind(str(path) if path else ("127.0.0.1", 0))
+        self.target = f"unix:{path}" if path else f"127.0.0.1:{self.listener.getsockname()[1]}"
         self.listener.listen(8)
         self.accepter = threading.Thread(target=self._accept, daemon=True)
         self.accepter.start()
@@ -209,8 +209,8 @@ class Peer:
 
 
 @contextmanager
-def raw_peer(path: Path, script: RawScript) -> Iterator[Peer]:
-    """A peer that speaks as it likes. Its own errors fail the test."""
+def raw_peer(path: Path | None, script: RawScript) -> Iterator[Peer]:
+    """A peer that speaks as it likes, on a unix socket, or without a path by TCP. Its own errors fail the test."""
     peer = Peer(path, script)
     try:
         yield peer
@@ -220,7 +220,9 @@ def raw_peer(path: Path, script: RawScript) -> Iterator[Peer]:
 
 
 @contextmanager
-def http2_peer(path: Path, script: Script, settings: Settings | None = None, window_step: int = 0) -> Iterator[Peer]:
+def http2_peer(
+    path: Path | None, script: Script, settings: Settings | None = None, window_step: int = 0
+) -> Iterator[Peer]:
     """A peer that speaks HTTP/2 with the settings given."""
 
     def converse(link: socket.socket, number: int) -> None:
@@ -228,6 +230,15 @@ def http2_peer(path: Path, script: Script, settings: Settings | None = None, win
 
     with raw_peer(path, converse) as peer:
         yield peer
+
+
+def polite(conversation: Conversation, number: int = 0) -> None:
+    """Answers every call with OK."""
+    try:
+        while True:
+            conversation.answer(conversation.request().stream)
+    except ConnectionError:
+        pass
 
 
 def relay(to: str, step: int = 1) -> RawScript:

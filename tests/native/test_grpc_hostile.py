@@ -23,6 +23,7 @@ from tests.native.http2_peer import (
     http2_peer,
     literal,
     plain_answer,
+    polite,
     raw_peer,
     relay,
 )
@@ -31,15 +32,6 @@ from tests.native.http2_peer import (
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "peer.sock"
-
-
-def polite(conversation: Conversation, number: int) -> None:
-    """Answers every call with OK."""
-    try:
-        while True:
-            conversation.answer(conversation.request().stream)
-    except ConnectionError:
-        pass
 
 
 def test_bytes_may_come_and_go_one_by_one(path: Path, tmp_path: Path) -> None:
