@@ -3,12 +3,14 @@
 # (scripts/venv.sh), the native build (scripts/build.sh); the second time they find their work done.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test lint format bench fuzz test-pythons wheel clean distclean
+.PHONY: help setup build demo test lint format bench fuzz chaos soak valgrind test-pythons wheel clean distclean
 
 BIN := .venv/bin
 DEMO_SECONDS ?=
 BENCH ?=
 FUZZ_SECONDS ?= 900
+CHAOS ?=
+SOAK ?=
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -26,7 +28,7 @@ demo: build  ## a small shop under pillion, with traffic, until Ctrl-C or DEMO_S
 	@exec $(BIN)/python docker/demo/demo.py $(if $(DEMO_SECONDS),--seconds $(DEMO_SECONDS))
 
 test: build lint  ## lint, C tests under sanitizers, Python matrix in short, everything else
-	@scripts/system.sh test fuzz
+	@scripts/system.sh test fuzz valgrind
 	$(BIN)/python -m pytest
 
 lint: .venv/.ready  ## ruff, mypy --strict, clang-format
@@ -46,6 +48,13 @@ bench: build  ## the figures, next to the peers, into README.md (BENCH=--quick: 
 fuzz: build  ## every fuzz target for FUZZ_SECONDS (15 minutes) in all
 	@scripts/system.sh fuzz
 	@$(BIN)/python scripts/fuzz.py --seconds $(FUZZ_SECONDS)
+
+chaos: build  ## apps killed and forked, the collector cut off and starved; then each span counted (CHAOS="--seed N")
+	@exec $(BIN)/python -m tests.chaos $(CHAOS)
+
+valgrind: build  ## memcheck over the C tests and over an injected program
+	@scripts/system.sh valgrind
+	@$(BIN)/python scripts/valgrind.py
 
 test-pythons: build  ## build, inject and test on each CPython 3.8 to 3.13 that is here
 	@$(BIN)/python scripts/pythons.py --tests

@@ -13,9 +13,10 @@ case $kind in
 dev) options="" ;;
 asan) options="-DPILLION_MODULE=OFF -DPILLION_TESTS=ON -DPILLION_SANITIZE=address" ;;
 tsan) options="-DPILLION_MODULE=OFF -DPILLION_TESTS=ON -DPILLION_SANITIZE=thread" ;;
+plain) options="-DPILLION_MODULE=OFF -DPILLION_TESTS=ON" ;;
 fuzz) options="-DPILLION_MODULE=OFF -DPILLION_FUZZ=ON -DCMAKE_C_COMPILER=clang" ;;
 *)
-    echo "build.sh: there is no build '$kind' (dev, asan, tsan, fuzz)" >&2
+    echo "build.sh: there is no build '$kind' (dev, asan, tsan, plain, fuzz)" >&2
     exit 2
     ;;
 esac

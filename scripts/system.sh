@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Sees that the system has what pip cannot bring:  scripts/system.sh build [test] [fuzz]
+# Sees that the system has what pip cannot bring:  scripts/system.sh build [test] [fuzz] [valgrind]
 # Looks for the thing itself (a header, a command), not for a package's name, so self-built ones count as well. What is
 # missing is installed by apt as root or by passwordless sudo; else one message names the packages, and the exit code is 2.
-# What only some tests need ("test", "fuzz") is asked for but not insisted on: those tests then say what they lack.
+# What only some tests need ("test", "fuzz", "valgrind") is asked for but not insisted on: those tests then say what they lack.
 set -eu
 . "$(dirname "$0")/python.sh"
 
@@ -32,8 +32,11 @@ for group in "$@"; do
         has clang || wish clang
         { has clang && fuzzer; } || wish "$(has clang && clang -dumpversion | sed 's/^\([0-9]*\).*/libclang-rt-\1-dev/' || echo libclang-rt-dev)"
         ;;
+    valgrind)
+        has valgrind || wish valgrind
+        ;;
     *)
-        echo "system.sh: there is no group '$group' (build, test, fuzz)" >&2
+        echo "system.sh: there is no group '$group' (build, test, fuzz, valgrind)" >&2
         exit 2
         ;;
     esac

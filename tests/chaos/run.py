@@ -57,9 +57,11 @@ def reckon(node: Node, seed: int, begin: float, progress: Say) -> Report:
     """Waits until every ring is adopted, ends the collector and compares."""
     progress(f"waiting for {len(node.rings())} rings to be adopted")
     left = adopted(node)
-    ledgers = node.stats()["processes"]
+    told = node.stats()["total"]
     code = node.end()
-    verdict = judge(list(truth.read(node.truth)), Store(node.data), ledgers)
+    verdict = judge(list(truth.read(node.truth)), Store(node.data))
+    if (told["recorded"], told["stored"], told["balanced"]) != (verdict.recorded, verdict.ledger_stored, True):
+        verdict.faults.append(f"/api/stats says {told}")
     if left:
         verdict.faults.append(f"{left} rings were never adopted")
     if code:

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """verdict: holds three things against each other once everything is stopped, process by process and to the span.
 
-The accounts (truth.py) say which numbers were ended, the store's files which of them arrived, and the ledger
-(/api/stats) how many pillion says it recorded, stored and dropped. None of the three knows of the others.
+The accounts (truth.py) say which numbers were ended, the store's files which of them arrived, and the ledger (the rows
+of `ends`) how many pillion says it recorded, stored and dropped. None of the three knows of the others.
 """
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -86,6 +87,16 @@ class Store:
         ).fetchall()
         return {(row[0], row[1]): Arrived(*row[2:]) for row in found}
 
+    def ledgers(self) -> list[dict[str, Any]]:
+        """The last word on each ring."""
+        rows = " UNION ALL ".join(
+            f"SELECT process, service, recorded, stored, dropped FROM {n}.ends" for n in self.names
+        )
+        return [
+            {"id": row[0], "service": row[1], "recorded": row[2], "stored": row[3], "dropped": json.loads(row[4])}
+            for row in self.db.execute(rows).fetchall()
+        ]
+
     def wrong_pids(self, accounts: list[truth.Account]) -> list[tuple[str, int]]:
         """Keys of which spans arrived under another process's name."""
         rows = self.db.execute(
@@ -110,8 +121,9 @@ class Store:
         return int(row[0])
 
 
-def judge(accounts: list[truth.Account], store: Store, ledgers: list[dict[str, Any]]) -> Verdict:
+def judge(accounts: list[truth.Account], store: Store) -> Verdict:
     """The whole comparison."""
+    ledgers = store.ledgers()
     verdict = Verdict(processes=len(accounts), ledgers=len(ledgers))
     losses = _ledgers(verdict, ledgers)
     arrived = store.arrived(accounts)
