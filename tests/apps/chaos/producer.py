@@ -26,7 +26,7 @@ SIGNALS = {signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2}
 stopping = threading.Event()
 
 
-def one(chance):
+def mixed(chance):
     """A span; now and then a long one, rarely one that no ring takes."""
     draw = chance.random()
     if draw < 0.00005:
@@ -39,7 +39,11 @@ def one(chance):
         truth.span("plain")
 
 
-def paced(rate):
+def plain(chance):
+    truth.span("plain", text="x" * 40)
+
+
+def paced(rate, one):
     """Bursts of 10 ms each."""
     chance, due, owed = random.Random(), time.monotonic(), 0.0
     while not stopping.is_set():
@@ -75,10 +79,12 @@ def main():
     parser.add_argument("--threads", type=int, default=4)
     parser.add_argument("--rate", type=float, default=1000, help="spans a second")
     parser.add_argument("--count", type=int, default=0, help="of each thread, as fast as it goes, then end")
+    parser.add_argument("--plain", action="store_true", help="spans alike, none of which a ring refuses")
     wanted = parser.parse_args()
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-    work, argument = (counted, wanted.count) if wanted.count else (paced, wanted.rate / wanted.threads)
-    threads = [threading.Thread(target=work, args=(argument,)) for _ in range(wanted.threads)]
+    each = (wanted.rate / wanted.threads, plain if wanted.plain else mixed)
+    work, arguments = (counted, (wanted.count,)) if wanted.count else (paced, each)
+    threads = [threading.Thread(target=work, args=arguments) for _ in range(wanted.threads)]
     for thread in threads:
         thread.start()
     while any(thread.is_alive() for thread in threads):
