@@ -52,6 +52,9 @@ fuzz: build  ## every fuzz target for FUZZ_SECONDS (15 minutes) in all
 chaos: build  ## apps killed and forked, the collector cut off and starved; then each span counted (CHAOS="--seed N")
 	@exec $(BIN)/python -m tests.chaos $(CHAOS)
 
+soak: build  ## an hour at 5,000 spans/s: nothing grows, every span is accounted for (SOAK="--seconds N")
+	@exec $(BIN)/python -m tests.chaos.soak $(SOAK)
+
 valgrind: build  ## memcheck over the C tests and over an injected program
 	@scripts/system.sh valgrind
 	@$(BIN)/python scripts/valgrind.py

@@ -25,11 +25,12 @@ MEMCHECK = [
     "--show-leak-kinds=definite,indirect",
     "--child-silent-after-fork=yes",
 ]
+APART = {"test_core_fork"}  # races a spinning thread against a fork 200 times; memcheck runs one thread at a time
 PROGRAM = ROOT / "tests" / "apps" / "every_call.py"
 
 
 def programs() -> list[str]:
-    return sorted(path.stem for path in (ROOT / "native" / "tests").glob("test_*.c"))
+    return sorted(path.stem for path in (ROOT / "native" / "tests").glob("test_*.c") if path.stem not in APART)
 
 
 def missing() -> str | None:

@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import random
+import signal
 import sys
 
 from tests.chaos.flood import flood
@@ -58,6 +59,7 @@ def _nothing(line: str) -> None:
 
 if __name__ == "__main__":
     code = 130
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         code = main()
     except KeyboardInterrupt:

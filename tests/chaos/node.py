@@ -98,7 +98,7 @@ class Node:
         command = [*fixed, "--socket", str(self.socket), "--retention-bytes", "50GB"]
         end = time.monotonic() + READY_S
         while True:
-            process = spawn(command, {"PILLION_RUN_DIR": str(self.run_dir)}, stderr=self.stderr.fileno())
+            process = spawn(command, {"PILLION_RUN_DIR": str(self.run_dir)}, stderr=self.stderr.fileno(), session=True)
             assert process.stdout
             line = process.stdout.readline()
             if line:

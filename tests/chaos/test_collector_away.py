@@ -107,7 +107,7 @@ def test_nothing_is_missing_and_none_twice_after_ten_seconds_of_spans_without_a_
     stage: Node, how: str
 ) -> None:
     stage.start()
-    rate = 2000 if how == "stopped" else 5000  # one of them in its full length, the others with as many spans
+    rate = 2000 if how == "stopped" else 10_000  # one of them in its full length, the others with as many spans
     with producing(stage, rate):
         more_spans(stage, 500)
         going = AWAY[how](stage)
@@ -204,7 +204,7 @@ def test_a_full_ring_drops_the_newest_counts_them_and_recovers(stage: Node) -> N
 def test_no_span_waits_and_no_exit_either_whatever_the_collector_does(stage: Node, how: str) -> None:
     """Counted by the times that the kernel put the application's thread to sleep, not by the clock."""
     stage.start()
-    going = AWAY.get(how, lambda _: iter(()))(stage)
+    going = AWAY[how](stage) if how in AWAY else iter(())
     next(going, None)
     if how == "absent":
         stage.relay.close()

@@ -59,13 +59,18 @@ Start = Callable[..., Running]
 
 
 def spawn(
-    arguments: list[str], environ: dict[str, str], stdout: int = subprocess.PIPE, stderr: int = subprocess.PIPE
+    arguments: list[str],
+    environ: dict[str, str],
+    stdout: int = subprocess.PIPE,
+    stderr: int = subprocess.PIPE,
+    session: bool = False,  # of its own: a Ctrl-C at the terminal is not for it
 ) -> subprocess.Popen[bytes]:
     clean = {key: value for key, value in os.environ.items() if not key.startswith(("PILLION_", "OTEL_"))}
     return subprocess.Popen(
         [sys.executable, "-c", MAIN, *arguments],
         stdout=stdout,
         stderr=stderr,
+        start_new_session=session,
         env={**clean, "PYTHONUNBUFFERED": "1", **environ},
     )
 

@@ -18,6 +18,7 @@ def main():
     chance = random.Random()
     context = multiprocessing.get_context("fork")
     while True:
+        truth.wait_for_room()
         with context.Pool(3, maxtasksperchild=chance.choice((None, 1, 20))) as pool:
             waiting = pool.map_async(task, range(chance.randrange(1, 200)), chunksize=1)
             if chance.random() < 0.5:

@@ -31,6 +31,7 @@ def child(chance):
 
 def main():
     while True:
+        truth.wait_for_room()
         with pillion.span("around the forks"):
             pids = []
             for _ in range(CHILDREN):

@@ -18,6 +18,11 @@ def work():
     return str([truth.span("step") for _ in range(5)][-1])
 
 
+@app.get("/steps/<int:number>")
+def steps(number):
+    return str([truth.span("step", text="x" * 40) for _ in range(number)][-1:])
+
+
 @app.get("/fork")
 def fork():
     pid = os.fork()
