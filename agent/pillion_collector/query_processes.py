@@ -34,10 +34,16 @@ def processes(store: Reads, known: list[Process], window: Window) -> dict[str, A
         [window.begin_ns, window.end_ns],
     )
     spans = {(row[0], row[1]): int(row[2]) for row in rows if row[1]}
-    return {"processes": [describe(one, spans.get((one.found.service, one.found.instance), 0)) for one in known]}
+    crashed = {row[0] for row in store.query("SELECT DISTINCT process FROM ends WHERE crash")}
+    return {
+        "processes": [
+            describe(one, spans.get((one.found.service, one.found.instance), 0), one.found.id in crashed)
+            for one in known
+        ]
+    }
 
 
-def describe(process: Process, spans: int) -> dict[str, Any]:
+def describe(process: Process, spans: int, crash: bool) -> dict[str, Any]:
     found, sample = process.found, process.sample if process.alive else None
     return {
         "id": found.id,
@@ -50,6 +56,7 @@ def describe(process: Process, spans: int) -> dict[str, Any]:
         "started_ns": None if process.started_ns is None else str(process.started_ns),
         "ended_ns": None if process.ended_ns is None else str(process.ended_ns),
         "exit": process.exit,
+        "crash": crash and not process.alive,
         "decision": found.decision,
         "reason": found.reason,
         "cpu": process.cpu if process.alive else None,

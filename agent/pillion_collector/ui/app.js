@@ -13,9 +13,11 @@ const PAGES = {
   traces: () => import("./pages/traces.js"),
   trace: () => import("./pages/trace.js"),
   processes: () => import("./pages/processes.js"),
+  crashes: () => import("./pages/crashes.js"),
   health: () => import("./pages/health.js"),
 };
 const NAV_OF = { trace: "traces" };
+const RANGED = new Set(["services", "traces", "crashes"]); // pages that show a range of time
 
 const main = document.getElementById("main");
 const notice = h("div", { class: "notice", role: "alert", hidden: true });
@@ -66,11 +68,11 @@ async function attempt(work) {
 
 /** Times travel with the reader: the range of this page is the range of the next. */
 function markNavigation(name, { params }) {
-  const titles = { services: "Services", traces: "Traces", processes: "Processes", health: "Health" };
+  const titles = { services: "Services", traces: "Traces", processes: "Processes", crashes: "Crashes", health: "Health" };
   document.title = `${titles[name]} · pillion`;
   for (const anchor of document.querySelectorAll("#nav a")) {
     const page = anchor.textContent.trim().toLowerCase();
-    anchor.href = link(page, "", page === "services" || page === "traces" ? range(params) : {});
+    anchor.href = link(page, "", RANGED.has(page) ? range(params) : {});
     if (page === name) anchor.setAttribute("aria-current", "page");
     else anchor.removeAttribute("aria-current");
   }
@@ -94,6 +96,7 @@ keys.start({
   "g s": () => go(link("services", "", range(route().params))),
   "g t": () => go(link("traces", "", range(route().params))),
   "g p": () => go(link("processes")),
+  "g c": () => go(link("crashes", "", range(route().params))),
   "g h": () => go(link("health")),
   "/": () => document.querySelector("input[type=search]")?.focus() ?? go(link("traces", "", range(route().params))),
   j: () => document.querySelector("tbody tr[tabindex='0'], [role=tree]")?.focus(),

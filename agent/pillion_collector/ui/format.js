@@ -111,7 +111,7 @@ export function parseDuration(text) {
 export function ending(process) {
   if (process.alive) return "running";
   const exit = process.exit ?? {};
-  if (exit.signal !== undefined) return `killed by ${SIGNALS[exit.signal] ?? `signal ${exit.signal}`}`;
+  if (exit.signal !== undefined) return `killed by ${SIGNALS[exit.signal] ?? `signal ${exit.signal}`}${exit.oom ? ", out of memory" : ""}`;
   if (exit.code !== undefined) return exit.code === 0 ? "ended, code 0" : `failed, code ${exit.code}`;
   return "ended, exit unknown";
 }

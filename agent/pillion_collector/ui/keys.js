@@ -4,7 +4,7 @@
 import { h } from "./dom.js";
 
 const MAP = [
-  ["Anywhere", [["?", "this map"], ["g then s, t, p, h", "services, traces, processes, health"], ["/", "search"], ["Shift+T", "light, dark, as the system"], ["Esc", "close, leave a field, go up"]]],
+  ["Anywhere", [["?", "this map"], ["g then s, t, p, c, h", "services, traces, processes, crashes, health"], ["/", "search"], ["Shift+T", "light, dark, as the system"], ["Esc", "close, leave a field, go up"]]],
   ["Lists", [["↑ ↓ or j k", "move"], ["Enter", "open"], ["p", "pause or resume the live list"]]],
   ["Trace", [["↑ ↓ or j k", "previous, next span"], ["→", "expand, then first child"], ["←", "collapse, then parent"], ["Enter", "go to the span's detail"], ["e", "next error"], ["z", "zoom to the span, or out"], ["c", "copy the trace id"]]],
 ];

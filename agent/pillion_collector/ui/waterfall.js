@@ -126,12 +126,16 @@ export function createWaterfall({ onSelect, onOpen }) {
 function rowElement(row, position, state) {
   const closed = state.collapsed.has(row.index);
   const name = line(row.span.name || "(no name)", 160);
-  const label = `${name}, ${line(row.span.service, 60)}, ${duration(row.end - row.start)}${row.failed ? ", error" : ""}`;
+  const open = isUnfinished(row.span);
+  const label = `${name}, ${line(row.span.service, 60)}, ${duration(row.end - row.start)}${open ? ", unfinished" : ""}${row.failed ? ", error" : ""}`;
   return h("div", {
-    id: `span-${row.index}`, class: `row${row.failed ? " failed" : ""}`, role: "treeitem", "aria-label": label, "aria-level": row.depth + 1,
+    id: `span-${row.index}`, class: `row${row.failed ? " failed" : ""}${open ? " unfinished" : ""}`, role: "treeitem", "aria-label": label, "aria-level": row.depth + 1,
     "aria-expanded": row.children.length ? String(!closed) : null, style: { top: `${position * state.height}px`, ...hueStyle(row.span.service) },
   }, labelCell(row, closed, name, state.tree), laneCell(row, state));
 }
+
+/** Its process was gone before it ended: the bar has no end of its own. */
+export const isUnfinished = (span) => span.attributes?.["pillion.unfinished"] === true;
 
 function labelCell(row, closed, name, tree) {
   const changes = row.parent < 0 || tree.rows[row.parent].span.service !== row.span.service;
@@ -143,6 +147,7 @@ function labelCell(row, closed, name, tree) {
     h("bdi", { class: "name", title: name }, name),
     closed ? h("span", { class: "hidden-count" }, `+${count(row.size - 1)}`) : null,
     row.orphan ? h("span", { class: "orphan", title: "Its parent has not been received" }, "no parent") : null,
+    isUnfinished(row.span) ? h("span", { class: "orphan", title: "Its process ended before it did" }, "unfinished") : null,
     row.failed || hidden ? h("span", { class: "mark error", title: row.failed ? "error" : `${count(hidden)} errors inside` }, "●") : null);
 }
 

@@ -100,6 +100,7 @@ class FakeApi(ThreadingHTTPServer):
             "operations": fake_data.operations,
             "processes": fake_data.processes,
             "stats": fake_data.stats,
+            "crashes": fake_data.crashes,
         }.get(path)
         return make(now, query, self.empty) if make else None
 

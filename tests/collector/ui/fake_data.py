@@ -168,11 +168,35 @@ def metrics(process_id: str, now: int) -> object:
 def stats(now: int, query: dict[str, str], empty: bool) -> object:
     collector = {"received": 0 if empty else 1_284_133, "stored": 0 if empty else 1_284_120,
                  "refused": {} if empty else {"too_large": 11, "bad_data": 2}, "queue": 0,
-                 "store_bytes": 81_264_640, "uptime_s": 5400.2, "version": "0.1.0"}  # fmt: skip
+                 "store_bytes": 81_264_640, "duplicates": 3, "adopted": 12, "uptime_s": 5400.2,
+                 "version": "0.1.0"}  # fmt: skip
     rows = [] if empty else [
         {"id": f"{4711 + i}-{900 + i}", "pid": 4711 + i, "service": "shop", "recorded": 120_000 - i, "sent": 119_950,
          "stored": 119_950 - i, "dropped": {"ring_full": 30} if i == 1 else {},
-         "waiting": 50 if i != 1 else 20, "in_flight": 1}
+         "waiting": 50 if i != 1 else 20, "in_flight": 1, "duplicates": 0, "balanced": True}
         for i in range(4)
     ]  # fmt: skip
-    return {"collector": collector, "processes": rows}
+    total = {"recorded": 480_000, "stored": 479_794, "dropped": {"ring_full": 30} if rows else {}, "balanced": True}
+    return {"collector": collector, "processes": rows, "total": total}
+
+
+def crashes(now: int, query: dict[str, str], empty: bool) -> object:
+    rows: list[Any] = []
+    hows: list[dict[str, Any]] = [{"signal": 9, "oom": True}, {"signal": 11}, {"code": 3}, {"unknown": True}]
+    for index, exit in enumerate([] if empty else hows):
+        ended = now - (index * 400 + 30) * SECOND
+        trace_id = f"{index:030d}41"
+        requests = [{"name": "POST /checkout", "detail": f"POST /checkout/{at}", "kind": "SERVER", "trace_id": trace_id,
+                     "span_id": f"{at:016x}", "parent_id": None, "start_ns": str(ended - 2 * SECOND)}
+                    for at in range(1, 3 - index % 2)]  # fmt: skip
+        last = [{"name": name, "kind": "CLIENT", "trace_id": trace_id, "span_id": f"{at + 9:016x}",
+                 "start_ns": str(ended - (at + 1) * SECOND // 7), "duration_ns": 1_700_000 * (at + 1),
+                 "status": "error" if at == 2 else "unset"}
+                for at, name in enumerate(["SELECT orders", "GET", "INSERT payments"])]  # fmt: skip
+        rows.append({
+            "id": f"{4711 + index}-{900 + index}", "pid": 4711 + index, "service": "shop", "instance": "i-1",
+            "command": "gunicorn", "began_ns": str(ended - 5400 * SECOND), "ended_ns": str(ended), "exit": exit,
+            "how": "", "requests": requests, "last_spans": last, "recorded": 120_000, "stored": 119_999,
+            "dropped": {"torn": 1}, "duplicates": 0, "balanced": True,
+        })  # fmt: skip
+    return {"crashes": rows, "truncated": False}

@@ -20,6 +20,7 @@ PAGES = [
     "#/traces?service=shop&attribute=a%3Db",
     "#/trace/" + "0" * 30 + "41",
     "#/processes/4711-900",
+    "#/crashes/4712-901",
     "#/health",
 ]
 
@@ -51,6 +52,16 @@ def test_processes_tell_why_they_are_not_instrumented_and_how_they_ended(fake_pa
     fake_page.see("tbody tr", "4711").click()
     fake_page.see("figure", "Memory")
     assert fake_page.address() == "#/processes/4711-900"
+
+
+def test_crashes_tell_how_in_which_requests_and_after_which_spans(fake_page: Page, empty_page: Page) -> None:
+    first = fake_page.open("#/crashes").see(".crash", "killed by SIGKILL, out of memory").text
+    assert "POST /checkout/1" in first and "for 2" in first and "SELECT orders" in first and "torn 1" in first
+    assert fake_page.see(".summary").text == "4 processes"
+    fake_page.open("#/crashes/4712-901").see(".crash.chosen", "killed by SIGSEGV")
+    fake_page.see(".crash.chosen table a").click()
+    fake_page.until(lambda: fake_page.address().startswith("#/trace/"))
+    empty_page.open("#/crashes").see(".empty", "No process crashed")
 
 
 @pytest.mark.parametrize("address", PAGES)
@@ -127,6 +138,7 @@ def test_an_idle_page_asks_nothing_and_a_hidden_one_ignores_changes(fake_page: P
 def test_the_sort_of_the_services_is_part_of_the_address(fake_page: Page) -> None:
     fake_page.open().see("th button", "p95").click()
     fake_page.until(lambda: "sort=-p95_ns" in fake_page.address())
+    fake_page.see("th[aria-sort=descending]", "p95")  # the rows follow when they were fetched
     slowest = fake_page.see("tbody tr").text.split()[0]
     assert fake_page.open(fake_page.address()).see("tbody tr").text.split()[0] == slowest
 

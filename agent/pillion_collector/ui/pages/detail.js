@@ -10,6 +10,7 @@ import { service, time } from "../parts.js";
 import { link } from "../router.js";
 import { cut, line } from "../text.js";
 import { selfTime } from "../tree.js";
+import { isUnfinished } from "../waterfall.js";
 import { createMoment } from "./moment.js";
 
 const MANY = 200; // attributes, events or links drawn at once
@@ -36,7 +37,7 @@ function headOf(row, tree) {
   const own = selfTime(row);
   const length = row.end - row.start;
   const figures = [
-    ["Duration", duration(length)],
+    ["Duration", isUnfinished(span) ? `${duration(length)}, unfinished` : duration(length)],
     ["Self time", length ? `${duration(own)} · ${percent(own / length)}` : duration(own)],
     ["Starts at", `+${duration(row.start)}`],
     ["Clock", time(tree.base + BigInt(Math.round(row.start)))],

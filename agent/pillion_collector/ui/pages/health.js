@@ -23,9 +23,10 @@ export function mount(main) {
   async function refresh() {
     const answer = await load((signal) => get("stats", {}, signal));
     if (!answer) return;
-    const { collector, processes } = answer;
-    const lost = processes.reduce((sum, row) => sum + total(row.dropped), 0) + total(collector.refused);
-    verdict.textContent = lost ? `${count(lost)} spans dropped or refused, all counted below` : "Nothing dropped, nothing refused";
+    const { collector, processes, total: all } = answer;
+    const lost = total(all.dropped) + total(collector.refused);
+    const even = all.balanced ? "" : " · the ledger of a process does not balance";
+    verdict.textContent = (lost ? `${count(lost)} spans dropped or refused, all counted below` : "Nothing dropped, nothing refused") + even;
     morph(facts, figures(collector));
     morph(refused, reasons(collector.refused));
     none.hidden = processes.length > 0;
@@ -50,6 +51,7 @@ function figures(collector) {
   const values = [
     ...byKind("Received", collector.received), ...byKind("Stored", collector.stored),
     ["Refused", count(total(collector.refused)), total(collector.refused)], ...byKind("Waiting", collector.queue),
+    ["Duplicates", count(collector.duplicates ?? 0), collector.duplicates], ["Adopted rings", count(collector.adopted ?? 0), collector.adopted],
     ["On disk", bytes(collector.store_bytes), `${collector.store_bytes} bytes`], ["Up for", duration(Number(collector.uptime_s) * 1e9), ""], ["Version", line(collector.version, 30), ""],
   ];
   return values.map(([name, text, exact]) => h("div", null, h("dt", null, name), h("dd", { class: "figure", title: String(exact ?? "") }, text)));
@@ -66,9 +68,8 @@ function ledger() {
   const columns = [
     { key: "service", title: "Process", class: "main", cell: (row) => h("a", { href: link("processes", row.id), tabindex: -1 }, service(row.service), h("span", { class: "faint after" }, row.pid)) },
     number("recorded", "Recorded", "Spans that ended in the process"),
-    number("sent", "Sent", "Acknowledged by the collector", "wide-s"),
     number("stored", "Stored", "Committed to the store"),
-    number("waiting", "Waiting", "Recorded, not yet acknowledged", "wide-s"),
+    number("waiting", "Waiting", "In the process's ring", "wide-s"),
     { key: "dropped", title: "Dropped", class: "num", cell: droppedCell },
     { key: "balance", title: "Balance", class: "num wide-s", hint: "recorded − stored − dropped − waiting", cell: balanceCell },
   ];
@@ -82,7 +83,7 @@ function droppedCell(row) {
 }
 
 function balanceCell(row) {
-  if ([row.recorded, row.stored, row.waiting].some((value) => value === null || value === undefined)) return "–";
+  if (row.balanced === null || row.balanced === undefined) return "–";
   const rest = row.recorded - row.stored - total(row.dropped) - row.waiting;
-  return rest === 0 ? h("span", { class: "faint" }, "even") : h("span", { class: "error", title: `${rest} unexplained` }, count(rest));
+  return row.balanced ? h("span", { class: "faint" }, "even") : h("span", { class: "error", title: `${rest} unexplained` }, count(rest));
 }

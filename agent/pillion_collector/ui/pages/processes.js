@@ -95,5 +95,6 @@ export function decisionCell(row) {
 
 export function stateCell(row) {
   const bad = !row.alive && (row.exit?.signal !== undefined || (row.exit?.code ?? 0) !== 0);
-  return h("span", { class: bad ? "error" : row.alive ? null : "faint" }, ending(row), row.ended_ns ? [" ", time(row.ended_ns, "s")] : null);
+  const how = row.crash ? h("a", { href: link("crashes", row.id, { from: "-24h" }), tabindex: -1, class: "error" }, ending(row)) : ending(row);
+  return h("span", { class: bad ? "error" : row.alive ? null : "faint" }, how, row.ended_ns ? [" ", time(row.ended_ns, "s")] : null);
 }
