@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 uint32_t core_generation;
+void (*core_forked)(void);
 
 struct core_state core = {.making = PTHREAD_MUTEX_INITIALIZER};
 
@@ -100,8 +101,16 @@ static void before_fork(void) {
 static void after_fork_in_parent(void) {
     pthread_mutex_unlock(&core.making);
     core.metrics_news = false; // the thread is gone: the next measurement starts it
+    if (core.sender == NULL)
+        return;
+    sender_resume(core.sender);
+    if (core_forked != NULL && ((core.ring != NULL && ring_pending(core.ring)) || sender_interrupted(core.sender)))
+        core_forked();
+}
+
+void core_go_on(void) {
     if (core.sender != NULL)
-        sender_resume(core.sender);
+        sender_wake(core.sender);
 }
 
 static void after_fork_in_child(void) {

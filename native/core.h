@@ -64,6 +64,9 @@ void core_stats(struct core_stats *out);
 
 // Counts the forks that led to this process: a span of another generation belongs to a parent, and isn't recorded here.
 extern uint32_t core_generation;
+// NULL, or called in the parent of a fork, within it, when something waits to be sent: core_go_on sends it.
+extern void (*core_forked)(void);
+void core_go_on(void);
 
 bool core_measures(void); // metrics are on
 // The interpreter's metrics have changed: wakes the sender when their interval is over. Cheap.

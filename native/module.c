@@ -274,6 +274,7 @@ PyMODINIT_FUNC PyInit__native(void) {
         Py_DECREF(py_module);
         return NULL;
     }
+    module_fork_init();
     Py_INCREF(&Remote_Type);
     if (PyModule_AddObject(py_module, "Remote", (PyObject *)&Remote_Type) < 0) {
         Py_DECREF(py_module);

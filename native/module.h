@@ -178,6 +178,9 @@ PyObject *carry_call(PyObject *original, int index, PyObject *const *args, size_
 PyObject *carry_entry_parent(PyObject *current); // borrowed: `current`, or NULL if it is what this thread began with
 int module_carry_init(void);
 
+// module_fork.c
+void module_fork_init(void);
+
 // module_wrap.c
 struct hook_counts {
     uint64_t calls;

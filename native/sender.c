@@ -171,6 +171,13 @@ void sender_resume(struct sender *sender) {
     pthread_mutex_unlock(&sender->mutex);
 }
 
+bool sender_interrupted(struct sender *sender) {
+    pthread_mutex_lock(&sender->mutex);
+    bool interrupted = !sender->alive && sender->delivery.in_attempt;
+    pthread_mutex_unlock(&sender->mutex);
+    return interrupted;
+}
+
 void sender_child_after_fork(struct sender *sender) {
     bool calm = !sender->alive || sender->in_lookup;
     net_close(&sender->bell);

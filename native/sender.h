@@ -95,6 +95,7 @@ void sender_hurry(struct sender *sender);
 void sender_pause(struct sender *sender);
 // After the fork, in the parent. Starts nothing: the next sender_wake or sender_flush does.
 void sender_resume(struct sender *sender);
+bool sender_interrupted(struct sender *sender); // a call was under way when the thread left, and nobody goes on with it
 // In the child: closes the inherited descriptor, frees everything. `sender` must not be used again. Takes no lock.
 void sender_child_after_fork(struct sender *sender);
 

@@ -27,6 +27,7 @@ for group in "$@"; do
     test)
         has chromium || has chromium-browser || has google-chrome || wish chromium
         has chromedriver || wish chromium-driver
+        has redis-server || wish redis-server
         ;;
     fuzz)
         has clang || wish clang

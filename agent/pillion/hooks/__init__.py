@@ -53,7 +53,13 @@ HOOKS: tuple[Hook, ...] = (
     Hook("logging", ("logging",), "logging"),
     Hook(
         "threading",
-        ("threading", "concurrent.futures.thread", "concurrent.futures.process", "multiprocessing.pool"),
+        (
+            "threading",
+            "gevent.thread",
+            "concurrent.futures.thread",
+            "concurrent.futures.process",
+            "multiprocessing.pool",
+        ),
         "threading",
     ),
     Hook("opentelemetry", ("opentelemetry.context.contextvars_context", "opentelemetry.trace"), "opentelemetry"),

@@ -14,6 +14,8 @@ _POOL = "multiprocessing.pool:"
 TARGETS = {
     "threading:_start_new_thread": Target(START, optional=True),  # up to 3.12
     "threading:_start_joinable_thread": Target(START, optional=True),  # since 3.13
+    "gevent.thread:start_new_thread": Target(START),  # what monkey.patch_all() puts in their place
+    "gevent.thread:start_joinable_thread": Target(START, optional=True),
     "concurrent.futures.thread:ThreadPoolExecutor.submit": Target(CARRY),
     "concurrent.futures.process:ProcessPoolExecutor.submit": Target(DETACH),
     _POOL + "ThreadPool.apply_async": Target(CARRY),

@@ -8,7 +8,9 @@ census of their descriptors, threads and children, so these are compared too. Th
 from __future__ import annotations
 
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
 import sysconfig
@@ -25,7 +27,7 @@ from tests.support.traced import AGENT, clean_environ
 
 APPS = Path(__file__).resolve().parents[2] / "apps" / "tasks"
 LATER = ("3.12", "3.13")  # these warn when a process forks that has threads
-PATIENCE = 90.0  # seconds; a machine may be busy
+PATIENCE = 60.0  # seconds; a machine may be busy
 
 
 @dataclass
@@ -43,7 +45,7 @@ class Python:
             path.insert(0, self.agent / "pillion" / "boot")
             ours = {"PILLION_RUN_DIR": str(run_dir), "PILLION_LOG": str(folder / "pillion.log")}
         python = {"PYTHONPATH": os.pathsep.join(map(str, path)), "PYTHONWARNINGS": "error", "PYTHONHASHSEED": "0"}
-        return clean_environ(**{**python, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1", **ours, **more})
+        return clean_environ(**{**python, "PYTHONUNBUFFERED": "1", **ours, **more})
 
 
 HERE = Python(sys.executable, AGENT)
@@ -54,13 +56,14 @@ class Started:
     """One run of a program, in a session and a folder of its own."""
 
     process: subprocess.Popen[str]
+    place: str
     out: str = ""
     err: str = ""
 
-    def end(self) -> Started:
+    def end(self, said: str | None = None) -> Started:
         """Waits for it, and for all that it started; what doesn't end is killed and fails the test."""
         try:
-            self.out, self.err = self.process.communicate(timeout=PATIENCE)
+            self.out, self.err = self.process.communicate(said, PATIENCE)
         except subprocess.TimeoutExpired:
             os.killpg(self.process.pid, signal.SIGABRT)
             self.out, self.err = self.process.communicate()
@@ -72,6 +75,17 @@ class Started:
             os.kill(pid, signal.SIGKILL)
         assert not left, f"{self.process.args} left processes behind"
         return self
+
+    def said(self) -> list[str]:
+        """Its log without numbers, ids and what a race decides: which worker says what first, and how often."""
+        text = re.sub(r"0x[0-9a-f]+|\d+", "N", (self.out + self.err).replace(self.place, "PLACE"))
+        return sorted({re.sub(r"\[[^]]*N[^]]*\]", "[N]", line) for line in text.splitlines()})
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def session(leader: int) -> list[int]:
@@ -127,7 +141,9 @@ class Programs:
     folder: Path
     sink: Sink
 
-    def start(self, python: Python, traced: bool, command: list[str], **env: str) -> Started:
+    def start(
+        self, python: Python, traced: bool, command: list[str], stdin: int = subprocess.DEVNULL, **env: str
+    ) -> Started:
         """Starts one run. The folder's name says nothing about which it is."""
         place = self.folder / ("a" if traced else "b")
         place.mkdir(exist_ok=True)
@@ -136,13 +152,13 @@ class Programs:
             command,
             cwd=place,
             env=environ,
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
         )
-        return Started(process)
+        return Started(process, str(place))
 
     def pair(self, program: str, *args: str, spans: int, python: Python = HERE, **env: str) -> Ended:
         """Runs the program twice at once, bare and traced: the same to the byte, and `spans` spans come of one."""
@@ -160,7 +176,7 @@ class Programs:
 
     def taken(self, count: int) -> list[Span]:
         """Exactly so many spans, when they have come; pillion's own log must be empty."""
-        self.sink.wait(lambda: len(self.sink.spans) >= count, PATIENCE)
+        self.sink.wait(lambda: len(self.sink.spans) >= count, PATIENCE / 3)
         log = self.folder / "pillion.log"
         assert not log.exists(), log.read_text()
         self.sink.adopt()

@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import os
+import subprocess
 
 import pytest
 
-from tests.agent.tasks.conftest import HERE, Programs, Python
+from tests.agent.tasks.conftest import APPS, HERE, Programs, Python
 
 
 def test_forked_children_record_under_their_parents_spans_and_end_as_they_want(programs: Programs, python: Python):
@@ -37,3 +38,12 @@ def test_multiprocessing_workers_record_whatever_starts_them(programs: Programs,
     tree = run.tree()
     assert tree["work 25"] == [""], "a pipe to another process is no carrier"
     assert tree["work 1"] == (["process"] if method == "fork" else [""])
+
+
+def test_what_was_recorded_before_a_fork_is_sent_though_nothing_follows(programs: Programs, python: Python):
+    command = [python.executable, str(APPS / "idle_parent.py")]
+    started = programs.start(python, True, command, stdin=subprocess.PIPE)
+    programs.taken(1)
+    assert started.process.poll() is None
+    started.end("go on")
+    assert (started.process.returncode, started.out, started.err) == (0, "go on\n", "")

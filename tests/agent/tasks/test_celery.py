@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Celery with Redis: prefork workers that are recycled after each job or killed in one, and its pool of threads."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.agent.tasks.conftest import HERE, Programs, free_port
+
+JOBS = 8
+POOLS = {
+    "prefork": ["--concurrency", "2", "--max-tasks-per-child", "1"],
+    "threads": ["--concurrency", "4"],
+}
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[str]:
+    """A server of its own, in memory, on loopback."""
+    if shutil.which("redis-server") is None:
+        pytest.skip("needs redis-server (package redis-server)")
+    port = free_port()
+    command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(tmp_path)]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    yield f"redis://127.0.0.1:{port}"
+    server.terminate()
+    server.wait()
+
+
+def listening(url: str) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), 5).close()
+    except OSError:
+        return False
+    return True
+
+
+def ask(url: str, deadly: bool) -> list[object]:
+    """Sends the jobs and gives what came of them."""
+    import celery
+
+    with celery.Celery(broker=url, backend=url) as client:
+        results = [client.send_task("double", (number,)) for number in range(JOBS)]
+        answers: list[object] = [result.get(timeout=90) for result in results]
+        for name in ["fail", "die"] if deadly else ["fail"]:
+            error = client.send_task(name).get(timeout=90, propagate=False)
+            answers.append(f"{type(error).__name__}: {error}")
+    return answers
+
+
+@pytest.mark.parametrize("pool", POOLS)
+def test_celery_works_and_ends_as_ever_and_no_job_is_missing(
+    programs: Programs, redis: str, eventually: Callable[[Callable[[], object]], None], pool: str
+):
+    eventually(lambda: listening(redis))
+    command = [
+        sys.executable,
+        "-m",
+        "celery",
+        "-A",
+        "jobs",
+        "worker",
+        "-P",
+        pool,
+        *POOLS[pool],
+        "--loglevel",
+        "WARNING",
+    ]
+    command += ["--without-gossip", "--without-mingle", "--hostname", "worker"]
+    urls = [f"{redis}/{number}" for number in (0, 1)]
+    environ = {"PYTHONWARNINGS": "default", "HOME": str(programs.folder), "C_FORCE_ROOT": "1"}
+    started = [programs.start(HERE, url == urls[0], command, REDIS=url, **environ) for url in urls]
+    deadly = pool == "prefork"
+    answers = [ask(url, deadly) for url in urls]
+    for each in started:
+        each.process.send_signal(signal.SIGTERM)
+    traced, bare = (each.end() for each in started)
+    assert answers[0] == answers[1]
+    assert answers[0][:JOBS] == [number * 2 for number in range(JOBS)]
+    assert traced.said() == bare.said()
+    assert traced.process.returncode == bare.process.returncode == 0
+    spans = programs.taken(1 + 2 * JOBS + 1 + deadly)
+    counts = Counter(span.name for span in spans)
+    assert [counts[f"double {number}"] for number in range(JOBS)] == [1] * JOBS
+    assert (counts["import"], counts["SELECT"], counts["fail"], counts["last"]) == (1, JOBS, 1, int(deadly))
+    pids = {span.resource["process.pid"] for span in spans if span.name.startswith("double")}
+    assert len(pids) == (JOBS if pool == "prefork" else 1)
+    assert os.getpid() not in pids
