@@ -281,6 +281,7 @@ def _limits(reader: _Reader) -> dict[str, int]:
         return reader.number(names, 128, 0, 65_535)
 
     general = "OTEL_ATTRIBUTE_COUNT_LIMIT"
+
     def length(*names: str) -> int:
         return reader.number(names, -1, 0, 2**31 - 1)
 
