@@ -2,13 +2,15 @@
 """Services with rate, errors and percentiles, and their operations.
 
 A request is an entry span: SERVER or CONSUMER, or a root where a service has neither. The rate is over the time since
-the first span of the window, so that a store of one minute does not show a sixtieth of the truth.
+the first span of the window, so that a store of one minute does not show a sixtieth of the truth. Where spans are a
+sample, the processes' own histograms tell (query_red.py).
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from pillion_collector import query_red
 from pillion_collector.query import Reads, kind_of
 from pillion_collector.query_params import Window
 
@@ -49,8 +51,18 @@ def services(store: Reads, window: Window) -> dict[str, Any]:
     seconds = max(1.0, (window.end_ns - min((row[6] for row in rows), default=window.begin_ns)) / 1e9)
     instances = _instances(store)
     found = [_service(row, seconds, instances) for row in rows]
+    counted = {name: one for name, one in query_red.requests(store, window).items() if one.count > 0}
+    known = {one["name"]: one for one in found}
+    for name, more in counted.items():
+        one = known.get(name) or _unseen(name, more)
+        if more.count > one["requests"]:
+            one.update(query_red.told(more))
+        if name not in known:
+            found.append(one)
+    exact = query_red.sparks(store, window, step, BUCKETS - 1) if counted else {}
     for one in found:
-        one["sparkline"] = _sparkline(sparks.get(one["name"], {}), window.begin_ns, step)
+        steps = exact if one["source"] == "metrics" else sparks
+        one["sparkline"] = _sparkline(steps.get(one["name"], {}), window.begin_ns, step)
     found.sort(key=lambda one: -one["requests"])
     return {"from": str(window.begin_ns), "to": str(window.end_ns), "services": found}
 
@@ -86,7 +98,14 @@ def _service(row: tuple[Any, ...], seconds: float, instances: dict[int, str]) ->
         "instances": len({instances.get(one) or str(one) for one in resources}),
         "spans": spans,
         "last_ns": str(last),
+        "source": "spans",
     }
+
+
+def _unseen(name: str, counted: query_red.Requests) -> dict[str, Any]:
+    """A service that has no span in the window."""
+    seen = {"instances": len(counted.instances), "spans": 0, "last_ns": str(counted.last_ns)}
+    return {"name": name, "requests": 0, **seen, "source": "metrics"}
 
 
 def _sparkline(buckets: dict[int, tuple[int, int]], begin_ns: int, step: int) -> list[dict[str, Any]]:
