@@ -71,7 +71,7 @@ def both(programs: Programs, command: list[str], paths: list[str], wait: Wait, *
     for server in servers:
         server.started.end()
     assert answers[0] == answers[1]
-    assert servers[0].said() == servers[1].said()
+    assert servers[0].started.said() == servers[1].started.said()
     assert servers[0].started.process.returncode == servers[1].started.process.returncode == 0
     return servers
 
