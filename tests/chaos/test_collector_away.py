@@ -19,9 +19,10 @@ import pytest
 from tests.chaos import truth
 from tests.chaos.load import APPS
 from tests.chaos.node import Node, node
-from tests.chaos.relay import Mode
+from tests.chaos.relay import Mode, free
 from tests.chaos.run import adopted
 from tests.chaos.verdict import Store, Verdict, judge
+from tests.native.grpc_peer import fail, reference
 
 PATIENCE_S = 60.0
 SPANS = 20_000  # ten seconds at 2,000 a second
@@ -229,3 +230,31 @@ def test_memory_has_a_bound_while_the_collector_is_away(stage: Node) -> None:
     stage.start()
     verdict = reckoned(stage)
     assert verdict.missing == after["dropped_full"]
+
+
+@pytest.mark.parametrize("retry_after", [None, 0.05])
+def test_a_batch_that_is_refused_for_ever_is_offered_again_as_it_was_and_the_ring_drops_the_newest(
+    stage: Node, retry_after: float | None
+) -> None:
+    """UNAVAILABLE, and RESOURCE_EXHAUSTED with a time to come again; then a real collector takes what was kept."""
+
+    def busy(body: bytes, context: Any) -> bytes:
+        fail(context, 8 if retry_after else 14, "not now", retry_after)
+        return b""
+
+    with reference(f"unix:{stage.socket}", busy) as server:
+        phases = Phases(stage, PILLION_RING_BYTES="1M")
+        phases.make(SPANS)
+        server.wait(3)
+        before = phases.make(SPANS)
+        after = phases.make(SPANS)
+    spans = [(body, said["pillion-batch"]) for body, said in zip(server.got, server.metadata, strict=True)]
+    assert len(spans) >= 3 and len(set(spans)) == 1  # the same bytes under the same name each time
+    assert after["dropped_full"] - before["dropped_full"] == SPANS
+    assert after["rss"] - before["rss"] < 1 << 20
+    assert after["sent"] == after["rejected"] == 0
+    free(stage.socket)
+    stage.start()
+    until(lambda: stage.stats()["total"]["stored"] == 3 * SPANS - after["dropped_full"], "all stored that was kept")
+    phases.end()
+    assert reckoned(stage).missing == after["dropped_full"]
