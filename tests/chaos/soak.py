@@ -186,7 +186,9 @@ def _answers(port: int) -> bool:
 def soak(stage: Node, seconds: float, rate: int, progress: Callable[[str], None]) -> Report:
     """The application bare for a tenth of the time, then with pillion; then the reckoning."""
     begin, port = time.monotonic(), free_port()
-    bare_app = web(stage, port, PILLION_ENABLED="false")
+    apart = stage.folder / "bare"
+    apart.mkdir()
+    bare_app = web(stage, port, PILLION_ENABLED="false", CHAOS_TRUTH=str(apart))
     bare = asked(bare_app, port, rate / SPANS, seconds * BARE, lambda _: None)
     bare_app.end()
     stage.start()
