@@ -4,6 +4,7 @@
 // comes of it is a status.
 #include "decode.h"
 #include "otlp.h"
+#include "ring_layout.h"
 #include "ring_reader.h"
 #include <stdlib.h>
 #include <string.h>
@@ -55,7 +56,8 @@ struct pillion_ring_batch {
 
 DECODE_API int pillion_ring_open(const char *path, int whole, int dead, struct pillion_ring **out);
 DECODE_API void pillion_ring_facts(const struct pillion_ring *ring, struct pillion_ring_facts *out);
-DECODE_API int pillion_ring_flight(const struct pillion_ring *ring, uint32_t slot, struct pillion_ring_flight *out);
+DECODE_API uint32_t pillion_ring_flight(const struct pillion_ring *ring, uint32_t slot,
+                                        struct pillion_ring_flight *out);
 DECODE_API int pillion_ring_seek(struct pillion_ring *ring, uint64_t position);
 DECODE_API void pillion_ring_next(struct pillion_ring *ring, struct pillion_ring_batch *out);
 DECODE_API size_t pillion_ring_metrics(struct pillion_ring *ring, const uint8_t **body);
@@ -112,10 +114,13 @@ void pillion_ring_facts(const struct pillion_ring *ring, struct pillion_ring_fac
     out->resource = image->view.resource;
 }
 
-// 1: there is a request in flight in this slot (0..255). The name is the interned one if the entry has none of its own.
-int pillion_ring_flight(const struct pillion_ring *ring, uint32_t slot, struct pillion_ring_flight *out) {
+// The next request in flight, in this slot (from 0 on) or a later one; the slot to go on with, or 0: there is none. The
+// name is the interned one if the entry has none of its own.
+uint32_t pillion_ring_flight(const struct pillion_ring *ring, uint32_t slot, struct pillion_ring_flight *out) {
     struct ring_image_flight flight;
-    if (!ring_image_flight(&ring->image, slot, &flight))
+    while (slot < RING_FLIGHT_SLOTS && !ring_image_flight(&ring->image, slot, &flight))
+        slot++;
+    if (slot >= RING_FLIGHT_SLOTS)
         return 0;
     if (flight.name_bytes == 0)
         (void)intern_get(&ring->image.view.strings, flight.head.name_id, &flight.name, &flight.name_bytes);
@@ -129,7 +134,7 @@ int pillion_ring_flight(const struct pillion_ring *ring, uint32_t slot, struct p
     out->detail_bytes = flight.detail_bytes;
     out->kind = flight.head.kind;
     out->flags = flight.head.flags;
-    return 1;
+    return slot + 1;
 }
 
 // Before the first pillion_ring_next: goes on where another walk ended. 0: this ring has no such position.

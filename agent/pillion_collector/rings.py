@@ -16,7 +16,6 @@ from typing import Final
 from pillion_collector import decode
 
 COUNTERS: Final = 16
-FLIGHTS: Final = 256
 _OK, _NO_MEMORY, _IO = 0, 3, 4  # enum status
 _PASSING: Final = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOENT, errno.EINTR)
 _TROUBLES: Final = {
@@ -135,6 +134,7 @@ def _library() -> ctypes.CDLL:
     lib.pillion_ring_open.argtypes = (ctypes.c_char_p, number, number, ctypes.POINTER(pointer))
     lib.pillion_ring_facts.argtypes = (pointer, ctypes.POINTER(_Facts))
     lib.pillion_ring_facts.restype = None
+    lib.pillion_ring_flight.restype = ctypes.c_uint32
     lib.pillion_ring_flight.argtypes = (pointer, ctypes.c_uint32, ctypes.POINTER(_Flight))
     lib.pillion_ring_seek.argtypes = (pointer, ctypes.c_uint64)
     lib.pillion_ring_next.argtypes = (pointer, ctypes.POINTER(_Batch))
@@ -227,8 +227,11 @@ def _metrics(lib: ctypes.CDLL, handle: ctypes.c_void_p) -> list[bytes]:
 
 
 def _flights(lib: ctypes.CDLL, handle: ctypes.c_void_p) -> list[Flight]:
-    one = _Flight()  # filled again for each slot
-    return [_flight(one) for slot in range(FLIGHTS) if lib.pillion_ring_flight(handle, slot, ctypes.byref(one))]
+    """Few calls: at each of them another thread may take the interpreter."""
+    one, slot, found = _Flight(), 0, []  # `one` is filled again for each
+    while slot := lib.pillion_ring_flight(handle, slot, ctypes.byref(one)):
+        found.append(_flight(one))
+    return found
 
 
 def _flight(one: _Flight) -> Flight:
