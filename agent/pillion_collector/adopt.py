@@ -56,6 +56,7 @@ class _Adoption:
     dead: Dead
     ring: rings.Ring
     under_way: list[Future[Outcome]] = field(default_factory=list)
+    is_read: bool = False  # all of it was handed to the store
     end: EndRow | None = None
     last: Future[Outcome] | None = None
 
@@ -187,6 +188,7 @@ class Adopter:
             one.under_way.append(future)
             after = batch.end
         one.ring = replace(whole, batches=[])
+        one.is_read = True
 
     def _room(self, wanted: int) -> None:
         while self._window and sum(size for _, size in self._window) + wanted > WINDOW_BYTES:
@@ -195,8 +197,8 @@ class Adopter:
 
     def _finish(self, one: _Adoption) -> None:
         """Once all its spans are stored: how it ended."""
-        if not os.path.lexists(one.dead.path):
-            return  # put aside
+        if not one.is_read:
+            return
         for future in one.under_way:
             future.result(STORE_S)
         now_ns = time.time_ns()

@@ -49,11 +49,12 @@ def _rows(store: Reads, known: list[Process], asked: dict[str, Any]) -> list[dic
         one = found.setdefault(name, _row(name, pid, service, instance, False))
         one["ended_ns"] = one["ended_ns"] or str(time_ns)
         _add_ended(one, *numbers)
-    counted = {(row[0], row[1]): int(row[2]) for row in store.query(_COUNTED) if row[1]}
-    for process in known:
+    others = [process for process in known if process.found.instance and process.found.id not in found]
+    counted = {(row[0], row[1]): int(row[2]) for row in store.query(_COUNTED)} if others else {}
+    for process in others:
         told = process.found
         spans = counted.get((told.service or "", told.instance or ""), 0)
-        if spans and told.id not in found:
+        if spans:
             found[told.id] = _row(told.id, told.pid, told.service, told.instance, process.alive)
             found[told.id].update(stored=spans, recorded=None, waiting=None, in_flight=None, balanced=None)
     return list(found.values())

@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import duckdb
@@ -64,11 +64,13 @@ def dooming() -> Iterator[Doom]:
     """Starts instrumented programs; each does what a line on its stdin says once it has worked."""
     running: list[subprocess.Popen[bytes]] = []
 
-    def begin(collector: Running, *arguments: str, code: str = PROGRAM, **environ: str) -> subprocess.Popen[bytes]:
+    def begin(
+        collector: Running, *arguments: str, code: str = PROGRAM, within: Sequence[str] = (), **environ: str
+    ) -> subprocess.Popen[bytes]:
         clean = {key: value for key, value in os.environ.items() if not key.startswith(("PILLION_", "OTEL_"))}
         command = [sys.executable, "-m", "pillion", "run", "--service", "doomed", "--", sys.executable, "-c", code]
         process = subprocess.Popen(
-            [*command, *arguments],
+            [*within, *command, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -17,7 +17,7 @@ import pytest
 from pillion_collector import adopt, rings
 from pillion_collector.adopt import Adopter
 from pillion_collector.adopt_folder import ASIDE, KEEP_S, RingFolder
-from pillion_collector.store import Batch, Kind, Outcome, Store, StoreError
+from pillion_collector.store import Batch, Kind, Outcome, Store, StoreBusy, StoreError
 
 from tests.collector.conftest import Running, Start, eventually
 from tests.collector.doomed import FINISHED, MANY, PROGRAM, Doom, adopted, doom, end
@@ -183,8 +183,9 @@ def test_a_full_disk_leaves_the_ring_where_it_is_until_there_is_room(
 
 
 @pytest.mark.parametrize("refused", [1, 2, 3])
+@pytest.mark.parametrize("at_once", [False, True])
 def test_a_store_that_refuses_one_batch_gets_it_and_what_came_behind_it_again(
-    start: Start, doom: Doom, tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch, refused: int
+    start: Start, doom: Doom, tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch, refused: int, at_once: bool
 ) -> None:
     ring = left(start, doom, tmp_path, "40000", code=MANY)
     number = len(rings.read(ring).batches)
@@ -192,6 +193,8 @@ def test_a_store_that_refuses_one_batch_gets_it_and_what_came_behind_it_again(
 
     def once(kind: Kind, body: bytes, batch: Batch | None = None) -> Future[Outcome]:
         calls[0] += 1
+        if calls[0] == refused and at_once:
+            raise StoreBusy("too much waits")
         if calls[0] == refused:
             future: Future[Outcome] = Future()
             future.set_exception(StoreError("io", "a moment of weakness"))
@@ -200,7 +203,7 @@ def test_a_store_that_refuses_one_batch_gets_it_and_what_came_behind_it_again(
 
     monkeypatch.setattr(store, "append", once)
     rounds(adopter_of(ring.parent, store), ring.parent)
-    assert number >= 3 and calls[0] == number + (number - refused + 1)
+    assert number >= 3 and calls[0] == (refused if at_once else number) + (number - refused + 1)
     ((recorded, stored),) = store.query("SELECT recorded, stored FROM ends")
     assert recorded == 40000 and [(stored, stored)] == store.query(
         "SELECT count(*), count(DISTINCT span_id) FROM spans"
@@ -218,3 +221,21 @@ def test_the_collector_survives_a_folder_full_of_rubbish(collector: Running, doo
     assert len([name for name in os.listdir(folder) if name.endswith(".bad")]) == ASIDE
     code, err = collector.stop()
     assert code == 0 and err.count("put aside") == 1
+
+
+def test_a_ring_that_cannot_be_opened_for_want_of_descriptors_is_not_given_up(
+    ring: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, calls = rings.read, [0]
+
+    def starved(path: Path, begin: int | None = None) -> rings.Ring:
+        calls[0] += 1
+        if calls[0] <= 2:
+            raise rings.RingError("too many open files", lasting=False)
+        return read(path, begin)
+
+    monkeypatch.setattr(rings, "read", starved)
+    adopter = adopter_of(ring.parent, store)
+    rounds(adopter, ring.parent)
+    assert calls[0] == 3 and adopter.counts["aside"] == 0
+    assert store.query("SELECT recorded, stored FROM ends") == [(FINISHED, FINISHED)]
