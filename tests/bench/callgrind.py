@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Instructions a step of a program takes, by function, counted by valgrind's callgrind: the same on any machine.
+"""Instructions that a step of a program takes, by function, counted by valgrind's callgrind: no clock is asked.
 
 A program is run with N and with 3 N rounds; what it does to start and to end cancels out. Only the main thread counts:
 it's the application's, and what other threads do depends on when they get to do it.
@@ -9,62 +9,76 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
+import sys
 import tempfile
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-POSITION = re.compile(r"^(ob|fl|fi|fe|fn|cob|cfi|cfl|cfn)=\((\d+)\)(?: (.*))?$")
-COST = re.compile(r"^[+*-]?\d* ?(\d+)$")
+STEPS = ROOT / "tests" / "bench" / "programs" / "steps.py"
+POSITION = re.compile(r"^(ob|fn|cob|cfn)=\((\d+)\)(?: (.*))?$")
 Costs = Counter[tuple[str, str]]  # (object file, function) -> instructions
-
-
-def valgrind() -> str | None:
-    return shutil.which("valgrind")
+SHM = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 
 def parse(text: str) -> Costs:
-    """Self costs of a callgrind.out file. Names are told once and then called by their number."""
+    """Own costs of a callgrind.out file. Names are told once and then called by their number."""
     names: dict[tuple[str, str], str] = {}
     costs: Costs = Counter()
     place = {"ob": "?", "fn": "?"}
     called = False
     for line in text.splitlines():
-        if line and line[0] in "0123456789+-*":
-            if called:  # what a callee took, which is told there
-                called = False
-            else:
+        if line[:1] in "0123456789+-*" and line:
+            if not called:  # else it's what a callee took, and told there
                 costs[place["ob"], place["fn"]] += int(line.rpartition(" ")[2])
+            called = False
         elif line.startswith("calls="):
             called = True
         elif found := POSITION.match(line):
             kind, number, name = found.groups()
-            family = kind[-2:]
             if name is not None:
-                names[family, number] = name.partition("'")[0]  # of a recursion's levels
+                names[kind[-2:], number] = name.partition("'")[0]  # of a recursion's levels
             if kind in place:
-                place[kind] = names[family, number]
+                place[kind] = names[kind, number]
     return costs
 
 
 def run(command: list[str], environment: dict[str, str]) -> Costs:
     """One run under callgrind; its main thread's costs."""
-    with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "out"
-        tool = ["valgrind", "--tool=callgrind", "--separate-threads=yes", f"--callgrind-out-file={out}"]
-        done = subprocess.run([*tool, *command], env=environment, capture_output=True, text=True, cwd=folder)
-        threads = sorted(Path(folder).glob("out*-01"))
+    with tempfile.TemporaryDirectory(dir=SHM) as folder:
+        tool = ["valgrind", "--tool=callgrind", "--separate-threads=yes", f"--callgrind-out-file={folder}/out"]
+        variables = environment | {"PILLION_RUN_DIR": folder}
+        done = subprocess.run([*tool, *command], env=variables, capture_output=True, text=True, cwd=folder)
+        threads = sorted(Path(folder).glob("out-01"))
         if done.returncode or not threads:
             raise RuntimeError(f"{' '.join(command)}: code {done.returncode}\n{done.stderr[-3000:]}")
         return parse(threads[0].read_text())
 
 
-def steps(command: list[str], rounds: int, environment: dict[str, str] | None = None) -> Costs:
-    """Instructions a round, by function, times 1000 (they are whole numbers then)."""
-    base = {key: os.environ[key] for key in ("PATH", "HOME", "LANG") if key in os.environ}
-    base |= {"PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"} | (environment or {})
-    few, many = run([*command, str(rounds)], base), run([*command, str(3 * rounds)], base)
+def difference(command: list[str], rounds: int, **variables: str) -> Costs:
+    """Instructions a round, times 1000 (they are whole numbers then)."""
+    kept = {key: os.environ[key] for key in ("PATH", "HOME", "LANG") if key in os.environ}
+    environment = kept | {"PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"} | variables
+    with ThreadPoolExecutor(2) as pool:
+        few, many = pool.map(lambda times: run([*command, str(times * rounds)], environment), (1, 3))
     many.subtract(few)
     return Counter({where: cost * 1000 // (2 * rounds) for where, cost in many.items() if cost})
+
+
+def python(step: str, rounds: int, traced: bool = True, **variables: str) -> Costs:
+    """A step of programs/steps.py, with pillion in the process or without."""
+    if traced:  # no export of metrics meanwhile
+        boot = str(ROOT / "agent" / "pillion" / "boot")
+        variables = {"PYTHONPATH": boot, "OTEL_METRIC_EXPORT_INTERVAL": "86400000"} | variables
+    return difference([sys.executable, str(STEPS), step], rounds, **variables)
+
+
+def ours(costs: Costs) -> float:
+    """Instructions in pillion's own module."""
+    return sum(cost for (file, _), cost in costs.items() if "_native" in file) / 1000
+
+
+def all_of(costs: Costs) -> float:
+    return costs.total() / 1000

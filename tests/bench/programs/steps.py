@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Child program: one step again and again, for counting its instructions.  steps.py STEP ROUNDS
 
-The same code with and without pillion in the process; steps whose name begins with `span` need it.
+The same code with and without pillion in the process; `span` and `span_with` need it. `yardstick` is plain Python, to
+compare interpreters by.
 """
 
 import contextlib
 import os
 import sys
+from wsgiref.util import setup_testing_defaults
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, "apps"))
 
@@ -40,12 +42,26 @@ def sqlite():
     import sqlite3
 
     execute = sqlite3.connect(":memory:").cursor().execute
-    return lambda: execute("SELECT 1")
+
+    def step():
+        execute("SELECT 1")
+
+    return step
+
+
+def yardstick():
+    class Thing:
+        def __init__(self, name):
+            self.name = name
+
+    def step():
+        thing = Thing("text")
+        return {"name": thing.name, "more": [str(number) for number in range(10)], "length": len(thing.name)}
+
+    return step
 
 
 def wsgi():
-    from wsgiref.util import setup_testing_defaults
-
     def answer(environ, start_response):
         start_response("200 OK", [])
         return [b"ok"]
@@ -54,28 +70,24 @@ def wsgi():
         from pillion import wsgi
 
         answer = wsgi.wrap(answer)
-    return _requests(answer, setup_testing_defaults)
+    return requests_to(answer)
 
 
 def app_a():
-    from wsgiref.util import setup_testing_defaults
-
     from app_a import app
 
-    return _requests(app, setup_testing_defaults)
+    return requests_to(app)
 
 
 def app_c():
-    from wsgiref.util import setup_testing_defaults
-
     from app_c import app
 
-    return _requests(app, setup_testing_defaults)
+    return requests_to(app)
 
 
-def _requests(app, defaults):
+def requests_to(app):
     environ = {"PATH_INFO": "/products/7", "HTTP_HOST": "shop:8080", "REMOTE_ADDR": "10.0.0.9", "REMOTE_PORT": "40000"}
-    defaults(environ)
+    setup_testing_defaults(environ)
 
     def step():
         answer = app(dict(environ), lambda status, headers, error=None: None)
@@ -87,16 +99,12 @@ def _requests(app, defaults):
     return step
 
 
-def nothing():
-    return lambda: None
-
-
 def around():
     """A span that isn't sampled, where the sampler says so."""
     if "pillion" in sys.modules and os.environ.get("OTEL_TRACES_SAMPLER") == "always_off":
         from pillion import _native
 
-        return _native.Span.__enter__(_native.begin("root", 2)) and contextlib.nullcontext()
+        return _native.begin("root", 1)
     return contextlib.nullcontext()
 
 
