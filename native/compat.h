@@ -46,6 +46,15 @@ static inline PyCodeObject *PyFrame_GetCodeOf(PyFrameObject *frame) {
 #define PyFrame_GetCodeOf PyFrame_GetCode
 #endif
 
+// A dict's value, borrowed; NULL without an exception where it's missing. PyDict_GetItem puts aside and restores what
+// is raised meanwhile, which costs as much as the look itself.
+static inline PyObject *compat_dict_get(PyObject *dict, PyObject *key) {
+    PyObject *value = PyDict_GetItemWithError(dict, key);
+    if (value == NULL && PyErr_Occurred())
+        PyErr_Clear();
+    return value;
+}
+
 // The contextvars context of this thread, NULL before its first; borrowed, for comparing.
 static inline PyObject *compat_context(void) {
     return PyThreadState_Get()->context;

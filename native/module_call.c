@@ -55,7 +55,7 @@ PyObject *call_argument(CallObject *call, Py_ssize_t index, PyObject *name) {
     if (call->stack == NULL) { // the call is over: what was kept
         if (call->args != NULL && index >= 0 && index < PyTuple_GET_SIZE(call->args))
             return PyTuple_GET_ITEM(call->args, index);
-        return call->kwargs != NULL ? PyDict_GetItem(call->kwargs, name) : NULL;
+        return call->kwargs != NULL ? compat_dict_get(call->kwargs, name) : NULL;
     }
     if (index >= 0 && index < call->count)
         return call->stack[index];

@@ -78,8 +78,8 @@ PyObject *propagate_from_environ(PyObject *environ) {
         names[2] = PyUnicode_InternFromString("HTTP_BAGGAGE");
         names[0] = PyUnicode_InternFromString("HTTP_TRACEPARENT");
     }
-    return remote_new(PyDict_GetItem(environ, names[0]), PyDict_GetItem(environ, names[1]),
-                      PyDict_GetItem(environ, names[2]));
+    return remote_new(compat_dict_get(environ, names[0]), compat_dict_get(environ, names[1]),
+                      compat_dict_get(environ, names[2]));
 }
 
 PyObject *propagate_extract_environ_py(PyObject *module, PyObject *environ) {

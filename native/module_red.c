@@ -94,7 +94,7 @@ static void note_value(struct red_note *note, enum red_key key, PyObject *value)
 }
 
 void red_object_set(SpanObject *object, PyObject *key, PyObject *value) {
-    PyObject *number = PyUnicode_CheckExact(key) ? PyDict_GetItem(numbers, key) : NULL;
+    PyObject *number = PyUnicode_CheckExact(key) ? compat_dict_get(numbers, key) : NULL;
     struct red_note *note = number != NULL ? note_of(object) : NULL;
     if (note != NULL)
         note_value(note, (enum red_key)PyLong_AsLong(number), value);
@@ -106,7 +106,7 @@ void red_object_set_all(SpanObject *object, PyObject *attributes) {
         return;
     uint32_t wanted = red_instrument((enum red_metric)note->metric)->keys;
     for (int key = 0; key < RED_KEYS; key++) {
-        PyObject *value = (wanted >> key & 1) != 0 ? PyDict_GetItem(attributes, keys[key]) : NULL;
+        PyObject *value = (wanted >> key & 1) != 0 ? compat_dict_get(attributes, keys[key]) : NULL;
         if (value != NULL)
             note_value(note, (enum red_key)key, value);
     }
@@ -164,7 +164,7 @@ static PyObject *text_of_call(PyObject *measured, PyObject *const *args, Py_ssiz
 struct red_series *red_known(PyObject *known, PyObject *measured, PyObject *const *args, Py_ssize_t count,
                              PyObject *kwnames) {
     PyObject *text = text_of_call(measured, args, count, kwnames);
-    PyObject *pointer = text != NULL ? PyDict_GetItem(known, text) : NULL;
+    PyObject *pointer = text != NULL ? compat_dict_get(known, text) : NULL;
     return pointer != NULL ? PyLong_AsVoidPtr(pointer) : NULL;
 }
 

@@ -40,7 +40,7 @@ static bool may_be_kept(PyObject *text) {
 static PyObject *known_get(PyObject **known, PyObject *text) {
     if (*known == NULL && (*known = PyDict_New()) == NULL)
         PyErr_Clear();
-    return *known != NULL ? PyDict_GetItem(*known, text) : NULL;
+    return *known != NULL ? compat_dict_get(*known, text) : NULL;
 }
 
 static void known_put(PyObject *known, PyObject *text, PyObject *value) {

@@ -67,7 +67,7 @@ static void wrapper_set(SpanObject *span, PyObject *attributes) {
     if (span->ended || attributes == NULL || !PyDict_Check(attributes))
         return;
     span_object_set_all(span, attributes);
-    if (!span->failed && PyDict_GetItem(attributes, error_type) != NULL)
+    if (!span->failed && compat_dict_get(attributes, error_type) != NULL)
         span_set_status(&span->span, SPAN_STATUS_ERROR, "", 0);
 }
 

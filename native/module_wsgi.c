@@ -78,9 +78,11 @@ PyObject *wsgi_redact;
 bool wsgi_capture_query;
 
 static struct authority_text variable(PyObject *environ, enum variable which) {
-    PyObject *value = PyDict_GetItem(environ, variables[which]);
+    PyObject *value = compat_dict_get(environ, variables[which]);
     Py_ssize_t bytes = 0;
-    const char *text = value != NULL && PyUnicode_Check(value) ? PyUnicode_AsUTF8AndSize(value, &bytes) : NULL;
+    if (value == NULL || !PyUnicode_Check(value))
+        return (struct authority_text){NULL, 0};
+    const char *text = PyUnicode_AsUTF8AndSize(value, &bytes);
     if (text == NULL)
         PyErr_Clear();
     return (struct authority_text){text, (size_t)bytes};
@@ -113,8 +115,8 @@ static int known_method(struct authority_text method) {
 
 // SCRIPT_NAME + PATH_INFO. WSGI hands bytes over as latin-1 text; what they spell is UTF-8 nearly always.
 static PyObject *path_of(PyObject *environ) {
-    PyObject *script = PyDict_GetItem(environ, variables[ENV_SCRIPT]);
-    PyObject *path = PyDict_GetItem(environ, variables[ENV_PATH]);
+    PyObject *script = compat_dict_get(environ, variables[ENV_SCRIPT]);
+    PyObject *path = compat_dict_get(environ, variables[ENV_PATH]);
     if (path == NULL || !PyUnicode_Check(path))
         return NULL;
     PyObject *py_path = script != NULL && PyUnicode_Check(script) && PyUnicode_GET_LENGTH(script) > 0
@@ -156,7 +158,7 @@ static void set_path(struct span *span, PyObject *environ, struct authority_text
     PyObject *py_query = NULL;
     if (wsgi_redact != NULL) {
         PyThreadState *thread = hook_enter();
-        py_query = PyObject_CallOneArg(wsgi_redact, PyDict_GetItem(environ, variables[ENV_QUERY]));
+        py_query = PyObject_CallOneArg(wsgi_redact, compat_dict_get(environ, variables[ENV_QUERY]));
         hook_leave(thread);
     }
     if (py_query != NULL && PyUnicode_Check(py_query) && (path = PyUnicode_AsUTF8AndSize(py_query, &bytes)) != NULL)
@@ -192,7 +194,7 @@ static void set_peers(struct span *span, PyObject *environ) {
         set_text(span, KEY_CLIENT, peer);
     }
     set_text(span, KEY_PEER, peer);
-    PyObject *peer_port = PyDict_GetItem(environ, variables[ENV_PEER_PORT]);
+    PyObject *peer_port = compat_dict_get(environ, variables[ENV_PEER_PORT]);
     value = variable(environ, ENV_PEER_PORT);
     char joined[16] = "x:";
     if (value.bytes > 0 && value.bytes < 8) {
@@ -282,7 +284,7 @@ PyObject *wsgi_call(PyObject *original, uint32_t scope_id, PyObject *const *args
     PyObject *py_exception = py_result == NULL ? compat_take_exception() : NULL;
     wsgi_restore(span, py_current);
     if (py_result != NULL) {
-        py_result = wsgi_body(py_result, PyDict_GetItem(environ, variables[ENV_FILE_WRAPPER]), span);
+        py_result = wsgi_body(py_result, compat_dict_get(environ, variables[ENV_FILE_WRAPPER]), span);
     } else {
         compat_give_exception(py_exception);
         wsgi_record_failure(span);

@@ -99,10 +99,14 @@ size_t wire_begin(struct wire_sink *sink, uint32_t field, unsigned room) {
 
 void wire_end(struct wire_sink *sink, size_t begun, unsigned room) {
     size_t bytes = sink->bytes - begun;
-    uint32_t needed = varint_bytes(bytes);
     if (sink->full)
         return;
     uint8_t *body = sink->to + begun;
+    if (room == 1 && bytes < 0x80) { // nearly always
+        body[-1] = (uint8_t)bytes;
+        return;
+    }
+    uint32_t needed = varint_bytes(bytes);
     if (needed != room) {
         if (needed > room && !fits(sink, needed - room))
             return;

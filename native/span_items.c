@@ -190,14 +190,32 @@ static void write_attribute(struct span_item *item, struct span_text key, const 
     write_value(payload + key_bytes, value, item->bytes - key_bytes, limit);
 }
 
+// Nearly every attribute: an interned key for the first time, and one value.
+static enum items_set set_new(struct span *span, uint32_t key_id, const struct span_value *value, uint32_t limit) {
+    uint32_t bytes = single_bytes(value, limit);
+    if (bytes > SPAN_ITEMS_LIMIT)
+        return ITEMS_DROPPED;
+    struct span_item *item = (struct span_item *)items_room(span, (uint32_t)sizeof *item + padded(bytes));
+    if (item == NULL)
+        return ITEMS_DROPPED;
+    *item = (struct span_item){SPAN_ITEM_ATTRIBUTE, (uint8_t)value->type, 0, 0, key_id, bytes};
+    if (bytes % 4 != 0)
+        memset((uint8_t *)(item + 1) + (bytes & ~3u), 0, 4);
+    write_single((uint8_t *)(item + 1), value, bytes);
+    return ITEMS_ADDED;
+}
+
 enum items_set items_set(struct span *span, uint8_t owner, uint32_t from, struct span_text key,
                          const struct span_value *value, bool full) {
-    if (key.id == 0 && key.bytes == 0)
-        key.text = "";
-    struct span_item *old = owner != 0 || may_be_set(span, key) ? find_key(span, owner, from, key) : NULL;
     uint32_t limit = span->unlimited ? UINT32_MAX
                      : owner == 0    ? span_limits.value_chars
                                      : span_limits.other_value_chars;
+    bool seen = owner != 0 || may_be_set(span, key);
+    if (!seen && !full && key.id != 0 && value->type != SPAN_ARRAY)
+        return set_new(span, key.id, value, limit);
+    if (key.id == 0 && key.bytes == 0)
+        key.text = "";
+    struct span_item *old = seen ? find_key(span, owner, from, key) : NULL;
     uint32_t body_bytes = value_bytes(value, limit);
     if ((old == NULL && full) || body_bytes > SPAN_ITEMS_LIMIT || (key.id == 0 && key.bytes > SPAN_ITEMS_LIMIT))
         return ITEMS_DROPPED;
