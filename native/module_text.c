@@ -10,6 +10,7 @@
 
 #define TEXT_SLOTS 2048 // a power of two
 #define TEXT_PROBES 8
+#define OTHER_KEYS 512 // that aren't interned
 
 struct text_slot {
     PyObject *string; // Owned
@@ -39,12 +40,8 @@ static struct span_text text_utf8(PyObject *string, PyObject **py_keep) {
     return (struct span_text){0, bytes > UINT32_MAX ? UINT32_MAX : (uint32_t)bytes, text};
 }
 
-struct span_text text_of(PyObject *string, PyObject **py_keep) {
-    *py_keep = NULL;
-    if (!PyUnicode_Check(string))
-        return (struct span_text){0, 0, ""};
-    if (!PyUnicode_CHECK_INTERNED(string))
-        return text_utf8(string, py_keep);
+// The id of a str that lies in the table, or is put there if it `may` be; else its text.
+static struct span_text look_up(PyObject *string, PyObject **py_keep, bool may) {
     size_t first = slot_of(string), free_slot = TEXT_SLOTS;
     for (size_t i = 0; i < TEXT_PROBES; i++) {
         struct text_slot *slot = &slots[(first + i) & (TEXT_SLOTS - 1)];
@@ -56,13 +53,33 @@ struct span_text text_of(PyObject *string, PyObject **py_keep) {
         }
     }
     struct span_text text = text_utf8(string, py_keep);
-    if (free_slot < TEXT_SLOTS && *py_keep == NULL) {
+    if (may && free_slot < TEXT_SLOTS && *py_keep == NULL) {
         uint32_t id = core_intern(text.text, text.bytes);
         if (id != 0) {
             slots[free_slot] = (struct text_slot){Py_NewRef(string), id};
             text.id = id;
         }
     }
+    return text;
+}
+
+struct span_text text_of(PyObject *string, PyObject **py_keep) {
+    *py_keep = NULL;
+    if (!PyUnicode_Check(string))
+        return (struct span_text){0, 0, ""};
+    if (!PyUnicode_CHECK_INTERNED(string))
+        return text_utf8(string, py_keep);
+    return look_up(string, py_keep, true);
+}
+
+// CPython interns no constant with a dot in it, as most keys have; but the same few come again and again. Keys that are
+// made up on the way (a number in them) take their share of the table and no more.
+static struct span_text text_of_key(PyObject *string, PyObject **py_keep) {
+    static unsigned others = 0;
+    bool interned = PyUnicode_CHECK_INTERNED(string);
+    *py_keep = NULL;
+    struct span_text text = look_up(string, py_keep, interned || others < OTHER_KEYS);
+    others += !interned && text.id != 0 && text.text != NULL; // it's new there
     return text;
 }
 
@@ -118,7 +135,7 @@ void text_set(struct span *span, PyObject *key, PyObject *object, bool last) {
         return;
     }
     PyObject *py_key = NULL, *py_keep = NULL;
-    struct span_text text = text_of(key, &py_key);
+    struct span_text text = text_of_key(key, &py_key);
     struct span_value value;
     if (value_simple(object, &value, &py_keep))
         set_value(span, text, &value, last);
