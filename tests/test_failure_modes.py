@@ -9,7 +9,9 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-ROWS = re.findall(r'^\| <a id="(\w+)"></a>(\w+) (\|.*\|)$', (ROOT / "docs" / "failure-modes.md").read_text(), re.MULTILINE)
+ROWS = re.findall(
+    r'^\| <a id="(\w+)"></a>(\w+) (\|.*\|)$', (ROOT / "docs" / "failure-modes.md").read_text(), re.MULTILINE
+)
 GROUPS = {"A": range(1, 35), "B": range(35, 54), "C": range(54, 63), "D": range(63, 76), "E": range(76, 86)}
 LETTERS = [f"A34{letter}" for letter in "abcdefgh"]
 
@@ -33,7 +35,9 @@ def test_every_row_has_a_test_or_a_reason() -> None:
     bare = [
         anchor
         for anchor, _, text in ROWS
-        if not (re.search(r"`tests/[\w/]+\.py::test_\w+`", text) or re.search(r"(cannot happen|not built yet): \w", text))
+        if not (
+            re.search(r"`tests/[\w/]+\.py::test_\w+`", text) or re.search(r"(cannot happen|not built yet): \w", text)
+        )
     ]
     assert not bare
 

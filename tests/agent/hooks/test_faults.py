@@ -31,7 +31,7 @@ PROGRAMS = [
 ]
 
 
-@pytest.mark.parametrize("fault", ["raise", "nonsense"])
+@pytest.mark.parametrize("fault", ["raise", "nonsense", "slow"])
 @pytest.mark.parametrize("program", PROGRAMS, ids=[" ".join(program[:2]) for program in PROGRAMS])
 def test_application_cannot_tell_that_every_hook_is_broken(receiver, program, fault):
     environment = receiver.environment(FAULT=fault)

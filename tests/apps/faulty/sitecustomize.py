@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes every function of every hook misbehave, as FAULT says: raise, or answer nonsense.
+"""Makes every function of every hook misbehave, as FAULT says: raise, answer nonsense, or be slow.
 
 Runs after pillion has started and before the program, so the hooks of what the program imports are loaded with it.
 """
 
 import os
 import sys
+import time
 
 NONSENSE = [
     42,
@@ -25,6 +26,9 @@ def fault(*args):
     """Stands in for describe, conclude and failed."""
     if os.environ["FAULT"] == "raise":
         raise RecursionError("of a hook")
+    if os.environ["FAULT"] == "slow":
+        time.sleep(0.02)
+        return None
     return NONSENSE[next(turn) % len(NONSENSE)]
 
 
@@ -32,7 +36,7 @@ def spoil(hook):
     module = load(hook)
     for target in module.TARGETS.values():
         for name in ("describe", "conclude", "failed"):
-            replaces = target.kind == REPLACE and os.environ["FAULT"] == "nonsense"  # its answer is the result
+            replaces = target.kind == REPLACE and os.environ["FAULT"] != "raise"  # its answer is the result
             if getattr(target, name) is not None and not replaces:
                 setattr(target, name, fault)
     return module
