@@ -115,6 +115,7 @@ class Adopter:
                 self._again_s = min(max(2 * self._again_s, _AGAIN_S[0]), _AGAIN_S[1])
                 return self._again_s
             self._again_s = 0.0
+            self.counts["waiting"] = max(0, len(dead) - at - TOGETHER)
         return wait_s
 
     # --- some rings at a time; each step for all of them, for they share transactions

@@ -24,6 +24,10 @@ _NEW: Final = Mark(0, 0, 0, 0, False, None, 0)
 _NEWEST: Final = """SELECT ring, start_pos, end_pos, spans, rejected, closed, adopted_pos, time_ns, duplicates
     FROM {table}
     QUALIFY row_number() OVER (PARTITION BY ring ORDER BY time_ns DESC) = 1 ORDER BY time_ns DESC"""
+# One list a column takes a third of the time that literals take.
+_INSERT: Final = """INSERT INTO {partition}.marks SELECT unnest(?::BLOB[]), unnest(?::UBIGINT[]), unnest(?::UBIGINT[]),
+    unnest(?::UBIGINT[]), unnest(?::UBIGINT[]), unnest(?::BOOLEAN[]), unnest(?::UBIGINT[]), unnest(?::BIGINT[]),
+    unnest(?::UBIGINT[])"""
 _COMPACT: Final = """DELETE FROM {table} USING (SELECT ring AS known, max(time_ns) AS newest FROM {table} GROUP BY ring)
     WHERE ring = known AND time_ns < newest"""
 _CARRY: Final = """INSERT INTO {into}.marks SELECT * FROM {out}.marks WHERE NOT closed AND ring NOT IN ({later})
@@ -141,14 +145,11 @@ class Turn:
 
     def save(self, partition: str) -> None:
         """Into the transaction that is open."""
-        if not self._unsaved:
-            return
-        rows = ",".join(
-            f"(unhex('{ring.hex()}'),{mark.start},{mark.end},{mark.spans},{mark.rejected},{mark.closed},"
-            f"{'NULL' if mark.adopted is None else mark.adopted},{mark.time_ns},{mark.duplicates})"
-            for ring, mark in ((ring, self.changed[ring]) for ring in self._unsaved)
-        )
-        self._connection.execute(f"INSERT INTO {partition}.marks VALUES {rows}")
+        if self._unsaved:
+            rows = [(ring, *self.changed[ring]) for ring in self._unsaved]
+            self._connection.execute(
+                _INSERT.format(partition=partition), [list(column) for column in zip(*rows, strict=True)]
+            )
 
     def _now(self, ring: bytes) -> Mark:
         return self.changed.get(ring) or self._marks.look(ring, self._connection) or _NEW

@@ -13,10 +13,12 @@ import pytest
 from selenium.webdriver.chrome.webdriver import WebDriver
 
 from tests.collector.conftest import Running
+from tests.collector.doomed import THREADS, Doom, doom, end
 from tests.collector.ui.conftest import tab
 from tests.collector.ui.page import Page
 from tests.collector.ui.spans import checkout, new_trace, send, span
 
+__all__ = ["doom"]
 ROOT = Path(__file__).parents[3]
 
 
@@ -82,6 +84,21 @@ def test_a_process_under_pillion_appears_with_charts_that_fill_by_themselves(pag
         page.see("figure", "Memory")
         assert "yes" in page.see("tbody tr", "sleeper").text
     page.see("tbody tr", "ended")
+
+
+def test_a_crash_appears_by_itself_and_leads_to_the_request_that_never_ended(
+    page: Page, collector: Running, doom: Doom
+) -> None:
+    page.open("#/crashes").see(".empty", "No process crashed")
+    page.see("#live", "live")
+    end(doom(collector), "SIGKILL")
+    shown = page.see(".crash", "killed by SIGKILL")
+    assert shown.text.count("GET /last") == THREADS
+    page.see(".crash table a", "GET /last").click()
+    assert "unfinished" in page.see("[role=treeitem]", "GET /last").text
+    page.see(".failure", "the process was killed by SIGKILL")
+    page.open("#/processes").see("tbody tr a", "killed by SIGKILL").click()
+    page.see(".crash.chosen", "killed by SIGKILL")
 
 
 def test_a_collector_that_ends_is_noticed_and_said(page: Page, collector: Running) -> None:
