@@ -42,4 +42,4 @@ def test_memcheck_finds_nothing_in_a_c_program(program: str, built: str, tmp_pat
 def test_memcheck_finds_nothing_in_a_program_under_the_module(traced: Traced, tmp_path: Path) -> None:  # noqa: F811
     """With a collector that answers, so that the sender's side is seen too."""
     assert valgrind.check_module(tmp_path, traced.environ()) == ""
-    assert {"outer", "inner", "decorated", "coroutine"} <= {span.name for span in traced.sink.spans}
+    assert {"named 1", "inner", "decorated", "coroutine"} <= {span.name for span in traced.sink.spans}
