@@ -3,7 +3,7 @@
 # (scripts/venv.sh), the native build (scripts/build.sh); the second time they find their work done.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test lint format bench fuzz chaos soak valgrind test-pythons wheel clean distclean
+.PHONY: help setup build demo test lint format bench cost fuzz chaos soak valgrind test-pythons wheel clean distclean
 
 BIN := .venv/bin
 DEMO_SECONDS ?=
@@ -44,6 +44,11 @@ format: .venv/.ready  ## let ruff and clang-format do it
 
 bench: build  ## the figures, next to the peers, into README.md (BENCH=--quick: in short, README untouched)
 	@$(BIN)/python -m tests.bench $(BENCH)
+
+cost: build  ## where the instructions of a span, a call and a request go, by valgrind, into docs/cost.md
+	@scripts/system.sh valgrind
+	@scripts/build.sh plain tool_cost
+	@$(BIN)/python -m tests.bench.cost
 
 fuzz: build  ## every fuzz target for FUZZ_SECONDS (15 minutes) in all
 	@scripts/system.sh fuzz

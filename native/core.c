@@ -95,6 +95,8 @@ struct ring *core_ring(void) {
 static void before_fork(void) {
     if (core.sender != NULL)
         sender_pause(core.sender);
+    if (core.running)
+        (void)process_boot_s();
     pthread_mutex_lock(&core.making);
 }
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// process: see process.h. Reads two files of /proc, once a process.
+// process: see process.h. Reads two files of /proc, once a process; the machine's start is known to children as well.
 #include "process.h"
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,15 +32,24 @@ uint64_t process_start_ticks(void) {
     return at != NULL ? strtoull(at, NULL, 10) : 0;
 }
 
-bool process_creation_time(char *out, size_t capacity) {
+uint64_t process_boot_s(void) {
+    static _Atomic uint64_t known;
+    uint64_t boot_s = atomic_load_explicit(&known, memory_order_relaxed);
+    if (boot_s != 0)
+        return boot_s;
     char *text = malloc(1 << 16);
-    uint64_t ticks = process_start_ticks();
-    long hertz = sysconf(_SC_CLK_TCK);
     const char *boot = NULL;
     if (text != NULL && read_file("/proc/stat", text, 1 << 16) > 0)
         boot = strstr(text, "\nbtime ");
-    unsigned long long boot_s = boot != NULL ? strtoull(boot + 7, NULL, 10) : 0;
+    boot_s = boot != NULL ? strtoull(boot + 7, NULL, 10) : 0;
     free(text);
+    atomic_store_explicit(&known, boot_s, memory_order_relaxed);
+    return boot_s;
+}
+
+bool process_creation_time(char *out, size_t capacity) {
+    uint64_t ticks = process_start_ticks(), boot_s = process_boot_s();
+    long hertz = sysconf(_SC_CLK_TCK);
     if (ticks == 0 || boot_s == 0 || hertz <= 0)
         return false;
     time_t seconds = (time_t)(boot_s + ticks / (uint64_t)hertz);

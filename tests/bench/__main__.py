@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`make bench`: the figures of this checkout next to the peers', in one run, into build/bench and the README.
 
-python -m tests.bench [--quick] [--only NAME …]     names: span hook startup app_a app_c payload collector
+python -m tests.bench [--quick] [--only NAME …]     names: span hook fork startup app_a app_c payload collector
 With --quick or --only the README stays as it is.
 """
 
@@ -62,6 +62,12 @@ class Bench:
         samples = processes.program("hook_cost", self.full, times, rounds, 20_000, **UNSAMPLED)
         return processes.added(samples, "call_ns")
 
+    def fork(self) -> Any:
+        times, rounds = (1, 3) if self.quick else (5, 7)
+        samples = processes.program("fork_cost", self.full, times, rounds, 20)
+        bare = processes.medians(samples)["bare"]
+        return {"bare": bare} | {figure: processes.added(samples, figure) for figure in ("fork_us", "recording_us")}
+
     def startup(self) -> Any:
         samples = processes.startup(self.full, 3 if self.quick else 15)
         return {figure: processes.added(samples, figure) for figure in ("pass_ms", "command_ms", "import_ms")}
@@ -89,7 +95,7 @@ class Bench:
         return module.measure(quick=self.quick)
 
 
-NAMES = ("span", "hook", "startup", "payload", "app_a", "app_c", "collector")
+NAMES = ("span", "hook", "fork", "startup", "payload", "app_a", "app_c", "collector")
 
 
 def versions() -> dict[str, str]:

@@ -19,7 +19,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 STEPS = ROOT / "tests" / "bench" / "programs" / "steps.py"
 POSITION = re.compile(r"^(ob|fn|cob|cfn)=\((\d+)\)(?: (.*))?$")
-Costs = Counter[tuple[str, str]]  # (object file, function) -> instructions
+# (object file, function) -> its own instructions; (caller, callee, "calls") -> what pillion's functions had others do
+Costs = Counter[tuple[str, ...]]
 SHM = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 
@@ -28,12 +29,17 @@ def parse(text: str) -> Costs:
     names: dict[tuple[str, str], str] = {}
     costs: Costs = Counter()
     place = {"ob": "?", "fn": "?"}
+    callee: dict[str, str] = {}
     called = False
     for line in text.splitlines():
         if line[:1] in "0123456789+-*" and line:
-            if not called:  # else it's what a callee took, and told there
-                costs[place["ob"], place["fn"]] += int(line.rpartition(" ")[2])
-            called = False
+            taken = int(line.rpartition(" ")[2])
+            if not called:
+                costs[place["ob"], place["fn"]] += taken
+            elif "_native" in place["ob"] and "_native" not in callee.get("cob", place["ob"]):
+                costs[place["fn"], callee["cfn"], "calls"] += taken
+            if called:
+                called, callee = False, {}
         elif line.startswith("calls="):
             called = True
         elif found := POSITION.match(line):
@@ -42,6 +48,8 @@ def parse(text: str) -> Costs:
                 names[kind[-2:], number] = name.partition("'")[0]  # of a recursion's levels
             if kind in place:
                 place[kind] = names[kind, number]
+            else:
+                callee[kind] = names[kind[-2:], number]
     return costs
 
 
@@ -77,8 +85,13 @@ def python(step: str, rounds: int, traced: bool = True, **variables: str) -> Cos
 
 def ours(costs: Costs) -> float:
     """Instructions in pillion's own module."""
-    return sum(cost for (file, _), cost in costs.items() if "_native" in file) / 1000
+    return sum(cost for where, cost in costs.items() if len(where) == 2 and "_native" in where[0]) / 1000
 
 
 def all_of(costs: Costs) -> float:
-    return costs.total() / 1000
+    return sum(cost for where, cost in costs.items() if len(where) == 2) / 1000
+
+
+def asked(costs: Costs, callers: tuple[str, ...]) -> float:
+    """Instructions outside of pillion's module on behalf of these functions of it."""
+    return sum(cost for where, cost in costs.items() if len(where) == 3 and where[0] in callers) / 1000
