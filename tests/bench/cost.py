@@ -70,14 +70,14 @@ def python_table(neighbour: str) -> list[str]:
     return [
         "| from Python | the module | hooks | context variable | the rest | all | of the bare step |",
         "|---|---|---|---|---|---|---|",
-        split("`begin`, 3 × `set`, `end`", "span", 400, False),
+        split("`begin`, 3 × `set`, `end`", "span", 300, False),
         split("`with pillion.span(…)`", "span_with", 400, False),
         split("sqlite3 call, sampled", "sqlite", 400, True),
         split("sqlite3 call, not sampled", "sqlite", 400, True, OTEL_TRACES_SAMPLER="always_off"),
         split("request, WSGI alone", "wsgi", 400, True),
-        split("request, Flask + Jinja + 3 × sqlite3", "app_a", 60, True),
-        split("the same, not sampled", "app_a", 60, True, OTEL_TRACES_SAMPLER="always_off"),
-        split("request, Flask + SQLAlchemy + requests", "app_c", 40, True, NEIGHBOUR_URL=neighbour),
+        split("request, Flask + Jinja + 3 × sqlite3", "app_a", 30, True),
+        split("the same, not sampled", "app_a", 30, True, OTEL_TRACES_SAMPLER="always_off"),
+        split("request, Flask + SQLAlchemy + requests", "app_c", 20, True, NEIGHBOUR_URL=neighbour),
     ]
 
 
