@@ -102,12 +102,14 @@ static void before_fork(void) {
 
 static void after_fork_in_parent(void) {
     pthread_mutex_unlock(&core.making);
-    core.metrics_news = false; // the thread is gone: the next measurement starts it
     if (core.sender == NULL)
         return;
     sender_resume(core.sender);
-    if (core_forked != NULL && ((core.ring != NULL && ring_pending(core.ring)) || sender_interrupted(core.sender)))
+    bool waits = core.metrics_news || (core.ring != NULL && ring_pending(core.ring));
+    if (core_forked != NULL && (waits || sender_interrupted(core.sender)))
         core_forked();
+    else
+        core.metrics_news = false; // the thread is gone: the next measurement starts it
 }
 
 void core_go_on(void) {

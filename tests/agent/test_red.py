@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -219,6 +221,26 @@ def test_forked_child_counts_from_zero_and_for_itself(traced: Traced) -> None:
     assert (result.code, result.err) == (0, "")
     points = newest(traced.sink, DB)
     assert sorted(point.count for point in points.values()) == [3, 5] and len({i for i, _ in points}) == 2
+
+
+def test_what_was_counted_before_a_fork_is_told_of_although_nothing_more_happens(traced: Traced) -> None:
+    path = traced.write("""
+        import os, sqlite3, sys, time
+        sqlite3.connect(":memory:").execute("SELECT 1")
+        if os.fork() == 0:
+            os._exit(0)
+        os.wait()
+        while not os.path.exists(sys.argv[1]):
+            time.sleep(0.01)
+    """)
+    flag = traced.folder / "flag"
+    more = {"OTEL_TRACES_SAMPLER": "always_off", "OTEL_METRIC_EXPORT_INTERVAL": "1500"}
+    process = subprocess.Popen([sys.executable, str(path), str(flag)], env=traced.environ(**more))
+    try:
+        traced.sink.wait(lambda: counts(traced.sink, DB).total() == 1)
+    finally:
+        flag.touch()
+        assert process.wait(60) == 0
 
 
 @pytest.mark.parametrize("rate", ["all", "none"])
