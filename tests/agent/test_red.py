@@ -262,6 +262,29 @@ def test_a_call_inside_a_call_of_its_family_is_not_counted_twice(traced: Traced,
     assert sum(count for (text,), count in summaries.items() if text == "SELECT") == 5
 
 
+@pytest.mark.parametrize("rate", ["all", "none"])
+def test_calls_that_nobody_answers_count_with_their_error(traced: Traced, rate: str) -> None:
+    port = free_port()
+    result = traced.run(
+        """
+        import http.client, sys, urllib.request, urllib3
+        import pillion
+        url = f"http://127.0.0.1:{sys.argv[1]}/"
+        pool = urllib3.PoolManager()
+        with pillion.span("request"):
+            for ask in (lambda: pool.request("GET", url, retries=2), lambda: urllib.request.urlopen(url)):
+                try: ask()
+                except Exception as error: print(type(error).__name__)
+        """,
+        str(port),
+        **RATES[rate],
+    )
+    assert (result.code, result.out, result.err) == (0, "MaxRetryError\nURLError\n", "")
+    found = counts(traced.sink, CLIENT, "error.type", "http.request.method", "server.address", "server.port")
+    where = "GET", "127.0.0.1", port
+    assert found == {("urllib3.exceptions.NewConnectionError", *where): 3, ("ConnectionRefusedError", *where): 1}
+
+
 def test_metrics_that_are_off_count_nothing(traced: Traced) -> None:
     result = traced.run(
         WSGI + "list(ask()); sqlite3.connect(':memory:').execute('SELECT 1')",
