@@ -5,8 +5,6 @@ from __future__ import annotations
 
 from collections import Counter
 
-import pytest
-
 from tests.support.guest import same, was_traced
 from tests.support.traced import Traced
 
@@ -221,9 +219,8 @@ def test_a_request_that_never_leaves_the_process_carries_nothing_of_ours(traced:
     was_traced(traced, lambda: bool(traced.sink.named("GET /")))
 
 
-@pytest.mark.parametrize("sampler", ["always_on", "always_off"])
-def test_an_idle_process_is_never_woken_by_us(traced: Traced, sampler: str) -> None:
-    """After its spans are sent a sleeping program makes no context switch of its own, on any thread, for 6 s."""
+def test_an_idle_process_is_never_woken_by_us(traced: Traced) -> None:
+    """After its spans are sent a sleeping program makes no context switch of its own, on any thread, for 3 s."""
     code = (
         SPANS
         + """
@@ -240,11 +237,11 @@ deadline = time.monotonic() + 30
 while switches()[1] > 1 and time.monotonic() < deadline:
     time.sleep(0.1)
 before = switches()
-time.sleep(6)
+time.sleep(3)
 after = switches()
 print(after[0] - before[0], before[1], after[1])
 """
     )
-    ended = traced.run(code, OTEL_TRACES_SAMPLER=sampler)
+    ended = traced.run(code)
     assert (ended.out, ended.err) == ("1 1 1\n", "")
     was_traced(traced)
