@@ -19,7 +19,9 @@ from pillion_collector.store_types import Batch, Mark, Outcome, StoreError
 
 RINGS: Final = 100_000  # in memory
 _LATE_NS: Final = 3600 * 10**9  # no batch of a closed ring comes later than that
+_IDLE_NS: Final = 30 * 86400 * 10**9  # a ring of which nothing came for so long is forgotten with its partition
 _HEADER: Final = re.compile(r"([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{16})")
+OF_RING: Final = "SELECT * EXCLUDE (ring) FROM marks WHERE ring = ? ORDER BY time_ns DESC LIMIT 1"
 _NEW: Final = Mark(0, 0, 0, 0, False, None, 0)
 _NEWEST: Final = """SELECT ring, start_pos, end_pos, spans, rejected, closed, adopted_pos, time_ns, duplicates
     FROM {table}
@@ -30,7 +32,8 @@ _INSERT: Final = """INSERT INTO {partition}.marks SELECT unnest(?::BLOB[]), unne
     unnest(?::UBIGINT[])"""
 _COMPACT: Final = """DELETE FROM {table} USING (SELECT ring AS known, max(time_ns) AS newest FROM {table} GROUP BY ring)
     WHERE ring = known AND time_ns < newest"""
-_CARRY: Final = """INSERT INTO {into}.marks SELECT * FROM {out}.marks WHERE NOT closed AND ring NOT IN ({later})
+_CARRY: Final = """INSERT INTO {into}.marks SELECT * FROM {out}.marks WHERE ring NOT IN ({later})
+    AND ring NOT IN (SELECT ring FROM ends) AND time_ns > {since}
     QUALIFY row_number() OVER (PARTITION BY ring ORDER BY time_ns DESC) = 1"""
 
 
@@ -52,8 +55,13 @@ class Marks:
     def __len__(self) -> int:
         return len(self._known)
 
+    @property
+    def forgot(self) -> bool:
+        """Whether the files know more rings than memory has room for."""
+        return self._forgot
+
     def get(self, ring: bytes) -> Mark | None:
-        """What is known of a ring; from any thread."""
+        """What memory knows of a ring; from any thread."""
         return self._known.get(ring)
 
     def load(self, connection: duckdb.DuckDBPyConnection, partitions: Iterable[str]) -> None:
@@ -81,8 +89,7 @@ class Marks:
         """The same as `get`, for the writer's thread; also what memory has no room for."""
         mark = self._known.get(ring)
         if mark is None and self._forgot:
-            sql = "SELECT * EXCLUDE (ring) FROM marks WHERE ring = ? ORDER BY time_ns DESC LIMIT 1"
-            rows = connection.execute(sql, [ring]).fetchall()
+            rows = connection.execute(OF_RING, [ring]).fetchall()
             mark = Mark(*rows[0]) if rows else None
         return mark
 
@@ -161,6 +168,6 @@ def compact(connection: duckdb.DuckDBPyConnection, partition: str) -> None:
 
 
 def carry(connection: duckdb.DuckDBPyConnection, out: str, later: list[str]) -> None:
-    """Before a partition goes: what it alone knows of open rings moves to the last of the later ones."""
+    """Before a partition goes: what it alone knows of rings without an end moves to the last of the later ones."""
     known = " UNION ALL ".join(f"SELECT ring FROM {one}.marks" for one in later)
-    connection.execute(_CARRY.format(into=later[-1], out=out, later=known))
+    connection.execute(_CARRY.format(into=later[-1], out=out, later=known, since=time.time_ns() - _IDLE_NS))

@@ -26,7 +26,7 @@ import psutil
 
 from pillion_collector.ended import OomKills, exit_of
 from pillion_collector.ledger import Ledger
-from pillion_collector.processes_find import Found, find_file, find_files, find_resources, forget_file
+from pillion_collector.processes_find import RING_NAME, Found, find_file, find_files, find_resources, forget_file
 from pillion_collector.processes_read import METRICS, SUM, Sample, Stat, cores, look, read_stat, started_ns
 from pillion_collector.processes_ring import Rings
 from pillion_collector.store import Mark, PointRow, ResourceRow, StoreError
@@ -160,14 +160,23 @@ class Processes:
                 self._meet(found)
         for folder, name in news or ():
             try:
-                one = self._rings.read(name) if folder.endswith("rings") else None
-                who = one[0] if one else find_file(os.path.join(folder, name), self.troubles)
-                if who is not None:
+                if (who := self._who(folder, name)) is not None:
                     self._meet(who)
             except Exception as error:  # one bad file must not end the watch
                 self._trouble(f"arrived:{type(error).__name__}", f"{name}: {error}")
         if len(self._known) != before:
             self._changed()
+
+    def _who(self, folder: str, name: str) -> Found | None:
+        """Whose file this is. A ring is written now and then; who is known already needs no look into it."""
+        if not folder.endswith("rings"):
+            return find_file(os.path.join(folder, name), self.troubles)
+        match = RING_NAME.fullmatch(name)
+        known = match and self._known.get(f"{match[1]}-{match[2]}")
+        if match is None or (known and known.alive and known.found.instance):
+            return None
+        one = self._rings.read(name)
+        return one[0] if one else None
 
     def _received(self) -> list[Found]:
         try:

@@ -19,6 +19,7 @@ import duckdb
 from pillion_collector import damage
 from pillion_collector.commit import Job
 from pillion_collector.folder import Folder
+from pillion_collector.marks import OF_RING
 from pillion_collector.readers import Readers
 from pillion_collector.store_types import (
     BadInput,
@@ -105,7 +106,11 @@ class Store:
 
     def mark(self, ring: bytes) -> Mark | None:
         """How far a ring has come. Any thread."""
-        return self._writer.marks.get(ring)
+        mark = self._writer.marks.get(ring)
+        if mark is None and self._writer.marks.forgot:
+            rows = self.query(OF_RING, [ring])
+            mark = Mark(*rows[0]) if rows else None
+        return mark
 
     def append_points(self, points: Sequence[PointRow], resources: Iterable[ResourceRow] = ()) -> Future[Outcome]:
         """Stores the collector's own metrics, and the resources that they name and that no process sent."""
