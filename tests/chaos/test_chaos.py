@@ -65,7 +65,7 @@ def test_ctrl_c_ends_a_run_early_and_its_account_is_still_given() -> None:
         said = process.stderr.read()
         report = json.loads(process.stdout.read())
     assert (process.returncode, report["faults"]) == (130, []), said
-    assert report["notes"][0] == "ended early by Ctrl-C" and "Traceback" not in said
+    assert "ended early by Ctrl-C" in report["notes"] and "Traceback" not in said
 
 
 @pytest.mark.parametrize("module", ["tests.chaos", "tests.chaos.soak"])
