@@ -66,6 +66,13 @@ static inline PyObject *compat_context(void) {
 #define COMPAT_USE_TRACING(thread) (thread)->use_tracing
 #endif
 
+// In another interpreter of this process? Up to 3.10 all of them share sqlite3's types, and so what is wrapped in them.
+#if PY_VERSION_HEX < 0x030b0000
+#define COMPAT_ELSEWHERE() (PyThreadState_Get()->interp != PyInterpreterState_Main())
+#else
+#define COMPAT_ELSEWHERE() false
+#endif
+
 // An exception set aside as one object; NULL when none is set.
 static inline PyObject *compat_take_exception(void) {
 #if PY_VERSION_HEX >= 0x030c0000

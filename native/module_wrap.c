@@ -193,7 +193,7 @@ static enum way wrapper_way(WrapperObject *wrapper, PyObject *current) {
 
 static PyObject *wrapper_vectorcall(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *kwnames) {
     WrapperObject *wrapper = (WrapperObject *)self;
-    if (wrapper->disabled || hook_busy > 0)
+    if (wrapper->disabled || hook_busy > 0 || COMPAT_ELSEWHERE())
         return PyObject_Vectorcall(wrapper->original, args, nargsf, kwnames);
     wrapper->counts.calls++;
     if (wrapper->kind == WRAP_WSGI)

@@ -23,8 +23,8 @@ def test_forked_children_record_under_their_parents_spans_and_end_as_they_want(p
 
 
 def test_children_that_are_other_programs_get_nothing_of_ours(programs: Programs, python: Python):
-    """The storm's size is in the environment: PILLION_STORM=1000 is `make storm`."""
-    many = int(os.environ.get("PILLION_STORM", "400"))
+    """How many of them in a storm: `make storm` asks for more."""
+    many = int(os.environ.get("STORM", "1000"))
     runs = 8 if python.executable != HERE.executable else 9
     run = programs.pair("children.py", str(many), python=python, spans=many // 10 + many // 20 + runs)
     assert run.code == 0
@@ -32,8 +32,24 @@ def test_children_that_are_other_programs_get_nothing_of_ours(programs: Programs
     assert len(run.named("in child")) == 1
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
-def test_multiprocessing_workers_record_whatever_starts_them(programs: Programs, python: Python, method: str):
+def test_a_storm_of_python_children_loses_none(programs: Programs):
+    """Each of them starts, records and ends within a moment; 1,000 of them with `make storm`."""
+    many = int(os.environ.get("STORM_PYTHON", "40"))
+    run = programs.pair("storm.py", str(many), spans=many + 1)
+    assert [span.name for span in run.spans] == ["SELECT"] * (many + 1)
+    assert len({span.resource["process.pid"] for span in run.spans}) == many + 1
+
+
+def test_multiprocessing_workers_that_are_forked_record(programs: Programs, python: Python):
+    workers(programs, python, "fork")
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_multiprocessing_workers_that_are_started_anew_record(programs: Programs, method: str):
+    workers(programs, HERE, method)
+
+
+def workers(programs: Programs, python: Python, method: str) -> None:
     run = programs.pair("workers.py", method, python=python, spans=4 + 2 + 4 + 5)
     tree = run.tree()
     assert tree["work 25"] == [""], "a pipe to another process is no carrier"
