@@ -52,7 +52,7 @@ def alarmed() -> None:
             before = caught
             signal.setitimer(signal.ITIMER_REAL, 0.002)
             while caught == before:
-                database.execute("SELECT count(*) FROM numbers").fetchone()
+                database.execute("SELECT sum(number) FROM numbers").fetchone()
     print("caught", caught)
 
 
@@ -63,7 +63,7 @@ def stopped() -> None:
             with tracer.start_as_current_span("stopped"):
                 signal.setitimer(signal.ITIMER_REAL, 0.001)
                 while True:
-                    database.execute("SELECT 1").fetchone()
+                    database.execute("SELECT sum(number) FROM numbers").fetchone()
         except Stop:
             pass
     print("stopped", trace.get_current_span() is trace.INVALID_SPAN)
@@ -87,7 +87,7 @@ def dies_of(number: int, with_fault_handler: bool) -> None:
 
 database = sqlite3.connect(":memory:")
 database.execute("CREATE TABLE numbers (number)")
-database.executemany("INSERT INTO numbers VALUES (?)", ((number,) for number in range(500)))
+database.executemany("INSERT INTO numbers VALUES (?)", ((number,) for number in range(30000)))
 print([str(signal.getsignal(each)) for each in sorted(signal.valid_signals())], dispositions())
 alarmed()
 stopped()
