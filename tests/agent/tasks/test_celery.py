@@ -17,7 +17,7 @@ import pytest
 
 from tests.agent.tasks.conftest import HERE, Programs, free_port
 
-JOBS = 8
+JOBS = 5
 POOLS = {
     "prefork": ["--concurrency", "2", "--max-tasks-per-child", "1"],
     "threads": ["--concurrency", "4"],
