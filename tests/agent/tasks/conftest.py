@@ -15,7 +15,7 @@ import subprocess
 import sys
 import sysconfig
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -140,6 +140,7 @@ class Programs:
     run_dir: Path
     folder: Path
     sink: Sink
+    leaders: list[int] = field(default_factory=list)
 
     def start(
         self, python: Python, traced: bool, command: list[str], stdin: int = subprocess.DEVNULL, **env: str
@@ -158,6 +159,7 @@ class Programs:
             text=True,
             start_new_session=True,
         )
+        self.leaders.append(process.pid)
         return Started(process, str(place))
 
     def pair(self, program: str, *args: str, spans: int, python: Python = HERE, **env: str) -> Ended:
@@ -193,8 +195,11 @@ class Programs:
 
 
 @pytest.fixture
-def programs(run_dir: Path, sink: Sink, tmp_path: Path) -> Programs:
-    return Programs(run_dir, tmp_path, sink)
+def programs(run_dir: Path, sink: Sink, tmp_path: Path) -> Iterator[Programs]:
+    made = Programs(run_dir, tmp_path, sink)
+    yield made
+    for pid in [pid for leader in made.leaders for pid in session(leader)]:  # of a test that failed
+        os.kill(pid, signal.SIGKILL)
 
 
 @pytest.fixture(params=["here", *LATER])
