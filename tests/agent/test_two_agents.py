@@ -4,18 +4,14 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from tests.support.guest import lines
+from tests.support.others import agent
 from tests.support.traced import BOOT, Traced, clean_environ
 
-ROOT = Path(__file__).resolve().parents[2]
-DDTRACE = ROOT / "build" / "ddtrace"
 PROGRAM = """
 import http.client, http.server, logging, sqlite3, sys, threading
 logging.basicConfig(format="%(levelname)s %(message)s")
@@ -72,7 +68,7 @@ class Transport(sentry_sdk.transport.Transport):
 sentry_sdk.init(dsn="http://key@127.0.0.1:1/1", transport=Transport, traces_sample_rate=1.0)
 """
 OTHERS = {
-    "opentelemetry's SDK": (OTEL_SDK, "print(sorted(span.name for span in exporter.get_finished_spans()))"),
+    "opentelemetry": (OTEL_SDK, "print(sorted(span.name for span in exporter.get_finished_spans()))"),
     "sentry": (SENTRY, "print(sorted(sent))"),
 }
 
@@ -90,7 +86,7 @@ def runs(traced: Traced, code: str, path: list[str], **env: str) -> list[list[st
 @pytest.mark.parametrize("other", OTHERS)
 def test_an_agent_that_the_application_sets_up_itself_works_on(traced: Traced, other: str) -> None:
     begin, end = OTHERS[other]
-    alone, both = runs(traced, PROGRAM.replace("BEGIN", begin).replace("END", end), [])
+    alone, both = runs(traced, PROGRAM.replace("BEGIN", begin).replace("END", end), [str(agent(other))])
     assert both == alone
     assert alone[0] == "exit code 0", alone
     (record,) = traced.records()
@@ -104,15 +100,14 @@ def test_an_agent_that_the_application_sets_up_itself_works_on(traced: Traced, o
 @pytest.mark.parametrize("first", ["ours", "theirs"])
 def test_opentelemetrys_injection_beside_ours_works_on(traced: Traced, first: str) -> None:
     """Both come by PYTHONPATH. Ours runs theirs, which sets a provider; theirs runs no other: it stays alone."""
-    import opentelemetry.instrumentation.auto_instrumentation as theirs
-
-    folder = os.path.dirname(theirs.__file__)
+    packages = agent("opentelemetry")
+    folder = str(packages / "opentelemetry" / "instrumentation" / "auto_instrumentation")
     end = "from opentelemetry import trace; print(type(trace.get_tracer_provider()).__name__)"
     settings = {f"OTEL_{signal}_EXPORTER": "none" for signal in ("METRICS", "LOGS")}
     settings |= {"OTEL_TRACES_EXPORTER": "console", "OTEL_SERVICE_NAME": "both"}
     app, told = traced.write(PROGRAM.replace("BEGIN", "").replace("END", end)), []
     for path in ([folder], [str(BOOT), folder] if first == "ours" else [folder, str(BOOT)]):
-        environ = traced.environ(PYTHONPATH=os.pathsep.join(path), **settings)
+        environ = traced.environ(PYTHONPATH=os.pathsep.join([*path, str(packages)]), **settings)
         told.append(lines(traced.execute([sys.executable, str(app)], environ)))
     alone, both = ([line for line in run if not line.startswith((" ", "{", "}"))] for run in told)  # not its spans
     assert both == alone
@@ -125,19 +120,12 @@ def test_opentelemetrys_injection_beside_ours_works_on(traced: Traced, first: st
 
 
 def test_ddtrace_and_we_leave_one_another_alone(traced: Traced) -> None:
-    if not (DDTRACE / "ready").exists():
-        shutil.rmtree(DDTRACE, ignore_errors=True)
-        pip = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-compile"]
-        done = subprocess.run([*pip, "--target", str(DDTRACE), "ddtrace"], capture_output=True, text=True)
-        if done.returncode != 0:
-            pytest.skip(f"ddtrace cannot be had: {done.stderr[-300:]}")
-        (DDTRACE / "ready").touch()
     begin = "import ddtrace.auto"
     end = "from ddtrace.trace import tracer; print(type(tracer).__name__)"
     alone, both = runs(
         traced,
         PROGRAM.replace("BEGIN", begin).replace("END", end),
-        [str(DDTRACE)],
+        [str(agent("ddtrace"))],
         DD_TRACE_AGENT_URL="http://127.0.0.1:1",
         DD_INSTRUMENTATION_TELEMETRY_ENABLED="false",
         DD_REMOTE_CONFIGURATION_ENABLED="false",
