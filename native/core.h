@@ -28,7 +28,7 @@ struct core_options {
     uint64_t timeout_ns;          // of one export
     uint64_t metrics_interval_ns; // 0: no metrics
     uint64_t ring_limit_bytes;
-    uint64_t folder_limit_bytes; // of all rings in the directory together
+    uint64_t folder_limit_bytes; // that ended processes may leave in the directory
     bool spans_exported;         // false: OTEL_TRACES_EXPORTER=none
     struct span *resource;       // attributes of the OTLP Resource. Moved from: owned by core afterwards
     uint8_t instance_id[16];     // what service.instance.id spells

@@ -44,7 +44,7 @@ struct ring_options {
     uint32_t resource_bytes;  // <= RING_RESOURCE_LIMIT
     uint8_t instance_id[16];  // service.instance.id
     uint64_t limit_bytes;     // of the whole ring; 0: 16 MiB
-    uint64_t folder_bytes;    // of all rings in `directory`, those of dead processes included; 0: 256 MiB
+    uint64_t folder_bytes;    // that ended processes may leave in `directory`; 0: 256 MiB
     void (*wake)(void *self); // may be NULL; called on a producer's thread when a segment is full: must be cheap
     void *wake_self;          // Borrowed
 };
@@ -54,8 +54,8 @@ struct ring_options {
 // --- producer side, any thread -------------------------------------------------------------------------------------
 
 // Makes <directory>/<pid>-<startticks>.ring, mode 0600 (with .1, .2 … after the ticks if that exists: an exec before
-// us). UNSUPPORTED: not a tmpfs; NO_MEMORY: the tmpfs is full; FULL: the folder holds too many rings already; IO: errno
-// says; then try again with directory NULL.
+// us). UNSUPPORTED: not a tmpfs; NO_MEMORY: the tmpfs is full; FULL: ended processes left too much in the folder; IO:
+// errno says; then try again with directory NULL.
 MUST_USE enum status ring_create(struct ring **out, const struct ring_options *options);
 bool ring_is_shared(const struct ring *ring);
 const char *ring_path(const struct ring *ring);  // "" when private

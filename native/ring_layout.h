@@ -100,7 +100,7 @@ uint32_t ring_segments(const struct ring *ring);
 void ring_refill(struct ring *ring, uint32_t slot);
 // Takes over what ring_count had kept aside while there was no ring.
 void ring_adopt_counts(struct ring *ring);
-// FULL: the folder holds as many rings, or as many bytes of them, as it may.
+// FULL: ended processes left as many rings, or as many bytes of them, as they may.
 MUST_USE enum status ring_folder_room(const char *directory, uint64_t limit_bytes);
 // Copies what the process's table of strings has and the ring has not.
 void ring_sync_strings(struct ring *ring);
