@@ -4,10 +4,15 @@
 //
 // The sender's thread has stepped aside for the fork, and may not come back within os.fork(): from 3.12 on CPython
 // counts the threads when the fork handlers are through, its own callbacks in Python included. So a pending call does
-// it, as soon as the main thread runs the code that called os.fork().
+// it, as soon as the main thread runs the code that called os.fork(). While it finds itself in one of those callbacks
+// it asks to be called again, which slows them down, so only TRIES times: what waits then is sent with the next span.
 #include "module.h"
 
-static PyFrameObject *forking; // that code's; only its address counts
+#define TRIES 10000 // a callback is asked up to 32 times a step
+
+static PyFrameObject *forking;       // that code's; only its address counts
+static unsigned long forking_thread; // that runs it: an address on another's stack means nothing
+static int tries_left;
 
 static PyFrameObject *frame_back(PyFrameObject *frame) {
 #if PY_VERSION_HEX >= 0x03090000
@@ -20,6 +25,8 @@ static PyFrameObject *frame_back(PyFrameObject *frame) {
 
 // Is the code that forked further down on this stack? Then this is one of the callbacks, or something it calls.
 static bool still_inside(void) {
+    if (forking == NULL || PyThread_get_thread_ident() != forking_thread)
+        return false;
     PyFrameObject *frame = PyEval_GetFrame(), *py_frame = frame;
     Py_XINCREF(py_frame);
     while (py_frame != NULL) {
@@ -35,8 +42,10 @@ static bool still_inside(void) {
 
 static int go_on(void *unused) {
     (void)unused;
-    if (forking == NULL || !still_inside() || Py_AddPendingCall(go_on, NULL) != 0)
+    if (!still_inside())
         core_go_on();
+    else if (tries_left-- > 0)
+        (void)Py_AddPendingCall(go_on, NULL);
     return 0;
 }
 
@@ -44,6 +53,8 @@ static void forked(void) {
     if (!PyGILState_Check()) // C code that forks has no callbacks in Python, and no main thread that is sure to run
         return;
     forking = PyEval_GetFrame();
+    forking_thread = PyThread_get_thread_ident();
+    tries_left = TRIES;
     (void)Py_AddPendingCall(go_on, NULL); // no room: the next span does it
 }
 

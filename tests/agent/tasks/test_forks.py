@@ -56,8 +56,9 @@ def workers(programs: Programs, python: Python, method: str) -> None:
     assert tree["work 1"] == (["process"] if method == "fork" else [""])
 
 
-def test_what_was_recorded_before_a_fork_is_sent_though_nothing_follows(programs: Programs, python: Python):
-    command = [python.executable, str(APPS / "idle_parent.py")]
+@pytest.mark.parametrize("where", ["here", "thread"])
+def test_what_was_recorded_before_a_fork_is_sent_though_nothing_follows(programs: Programs, python: Python, where: str):
+    command = [python.executable, str(APPS / "idle_parent.py"), where]
     started = programs.start(python, True, command, stdin=subprocess.PIPE)
     programs.taken(1)
     assert started.process.poll() is None
