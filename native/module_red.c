@@ -17,9 +17,11 @@ static PyObject *numbers;        // Owned. dict: key -> its enum red_key
 static struct red_note *free_notes[FREE_NOTES];
 static int free_count;
 
-// The call without a span that this thread is inside of: its own calls to the same family count once.
+// The call without a span that this thread is inside of: its own calls to the same family count once. The addresses
+// alone count; another greenlet's calls have another context.
 static __thread struct {
-    PyObject *current; // Borrowed, only its address counts
+    const void *context;
+    const void *current;
     uint32_t family;
 } inside;
 
@@ -146,7 +148,7 @@ uint64_t red_object_end(SpanObject *object, uint64_t end_ns) {
 // --- calls without a span
 
 bool red_is_inside(PyObject *current, uint32_t family) {
-    return inside.family == family && inside.current == current;
+    return inside.family == family && inside.current == current && inside.context == compat_context();
 }
 
 // The text that tells everything about the call. Borrowed; NULL: there's none that can be kept.
@@ -195,12 +197,13 @@ static struct red_series *series_failed(const struct red_series *series) {
 
 PyObject *red_call(struct red_series *series, PyObject *current, uint32_t family, PyObject *original,
                    PyObject *const *args, size_t nargsf, PyObject *kwnames) {
-    __typeof__(inside) before = inside;
-    inside.current = current;
-    inside.family = family;
+    __typeof__(inside) before = inside, own = {compat_context(), current, family};
+    inside = own;
     uint64_t begun = clock_mono_ns();
     PyObject *py_result = PyObject_Vectorcall(original, args, nargsf, kwnames);
     uint64_t now = clock_mono_ns();
+    if (before.context != own.context) // another greenlet's, which may be over by now
+        before.family = 0;
     inside = before;
     if (py_result == NULL)
         series = series_failed(series);

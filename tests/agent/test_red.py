@@ -320,3 +320,41 @@ def test_thousand_threads_lose_no_call(traced: Traced) -> None:
     )
     assert (result.code, result.err) == (0, "")
     assert counts(traced.sink, DB).total() == 50_000
+
+
+def test_calls_of_greenlets_that_take_turns_are_each_counted_once(traced, sink):
+    ran = traced.run(
+        """
+        import sqlite3, greenlet, pillion
+        from pillion import _native
+
+        def switching(number):
+            if number in turn:
+                turn[number].switch()
+
+        def connect():
+            db = sqlite3.connect(":memory:")
+            db.create_function("switching", 1, switching)
+            return db
+
+        def query(db, number):
+            with pillion.span(f"query {number}"):
+                db.execute("SELECT switching(?)", (number,)).fetchone()
+
+        turn = {}
+        query(connect(), 0)  # from here on the text is known
+        one = greenlet.greenlet(lambda: query(connect(), 1))
+        two = greenlet.greenlet(lambda: query(connect(), 2))
+        turn.update({1: two, 2: one})
+        one.switch()  # within its call two's begins; one's ends first
+        two.switch()
+        turn.clear()
+        db = connect()
+        for number in range(97):  # spans at the addresses of those that are gone, among others
+            others = [_native.begin("other") for _ in range(number % 7)]
+            query(db, number)
+        """,
+        **RATES["none"],
+    )
+    assert (ran.code, ran.err) == (0, "")
+    assert sum(counts(sink, DB).values()) == 100
