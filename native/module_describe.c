@@ -41,16 +41,17 @@ static void keep(PyObject *described, const struct span *span, struct span_text 
 }
 
 // The span counts too: in the series that is known, or in one that its attributes tell.
-static void measure(SpanObject *span, PyObject *attributes, enum red_metric metric, struct kept *slot) {
+static void measure(SpanObject *span, PyObject *described, PyObject *attributes, enum red_metric metric) {
+    struct kept *slot = slot_of(described);
     if (metric == RED_NONE)
         return;
-    if (slot != NULL && red_object_begin_known(span, metric, slot->series))
+    if (slot->described == described && red_object_begin_known(span, metric, slot->series))
         return;
     red_object_begin(span, metric);
     if (span->note == NULL)
         return;
     red_object_set_all(span, attributes);
-    if (slot != NULL)
+    if (slot->described == described)
         slot->series = red_series(span->note);
 }
 
@@ -59,10 +60,14 @@ SpanObject *describe_begin(PyObject *described, PyObject *parent, enum span_kind
     struct kept *slot = slot_of(described);
     if (slot->described == described) {
         SpanObject *span = span_object_begin(parent, kind, (struct span_text){.id = slot->name_id}, scope_id, 0);
-        if (span != NULL) {
+        PyObject *attributes = PyTuple_GET_ITEM(described, 1);
+        if (span == NULL)
+            return NULL;
+        if (slot->described == described)
             span_paste(&span->span, &slot->copy);
-            measure(span, PyTuple_GET_ITEM(described, 1), metric, slot);
-        }
+        else // a span that begins may run Python code (runtime_set_tick), and another thread took the slot meanwhile
+            text_set_all(&span->span, attributes, false);
+        measure(span, described, attributes, metric);
         return span;
     }
     PyObject *name = described, *attributes = NULL, *py_keep = NULL;
@@ -85,7 +90,7 @@ SpanObject *describe_begin(PyObject *described, PyObject *parent, enum span_kind
         keep(described, &span->span, text);
     }
     if (span != NULL)
-        measure(span, attributes, metric, NULL);
+        measure(span, described, attributes, metric);
     Py_XDECREF(py_keep);
     return span;
 }

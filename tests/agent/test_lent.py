@@ -105,3 +105,30 @@ def test_description_given_again_has_the_same_attributes(traced, sink):
     first = queries[0].attributes
     assert first["db.query.text"] == "SELECT a FROM (SELECT 1 AS a) WHERE a = ?"
     assert [(query.name, query.attributes) for query in queries] == [(queries[0].name, first)] * 3
+
+
+def test_description_whose_place_is_taken_while_its_span_begins_keeps_its_attributes(traced, sink):
+    ran = traced.run(
+        BEGIN
+        + """
+    import threading, time
+    def take_every_place():
+        mine = sqlite3.connect(":memory:")
+        for number in range(3000):
+            mine.execute(f"SELECT 1 AS other_{number}")
+    def tick():
+        thread = threading.Thread(target=take_every_place)
+        thread.start()
+        thread.join()
+        ticked.append(_native.set_tick(None))
+    ticked = []
+    db.execute("SELECT 1 AS wanted")
+    _native.set_tick(tick)
+    while not ticked:  # it's called once a second
+        time.sleep(0.02)
+        db.execute("SELECT 1 AS wanted")
+    """
+    )
+    assert (ran.code, ran.err) == (0, "")
+    texts = [span.attributes["db.query.text"] for span in sink.spans]
+    assert len(texts) - texts.count("SELECT ? AS wanted") == len(set(texts)) - 1 == 3000
