@@ -106,7 +106,7 @@ void context_leave(SpanObject *span, PyObject *previous);
 PyObject *context_baggage(PyObject *span, PyObject *own);
 void context_set_baggage(PyObject *span, PyObject *text); // here only: other tasks may have the same span
 PyObject *context_baggage_pair(void);                     // what context_set_baggage left here: new reference or NULL
-void context_set_baggage_pair(PyObject *pair);            // of another context
+void context_set_baggage_pair(PyObject *pair_or_null);    // of another context
 int module_context_init(void);
 PyObject *span_begin_py(PyObject *module, PyObject *const *args, Py_ssize_t count, PyObject *kwnames);
 PyObject *span_current_py(PyObject *module, PyObject *unused);

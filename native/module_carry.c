@@ -24,7 +24,7 @@ static __thread PyObject *thread_began_with; // only its address counts
 
 static PyObject *carrier_vectorcall(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *kwnames) {
     CarrierObject *carrier = (CarrierObject *)self;
-    PyObject *py_before = context_get();
+    PyObject *py_before = context_get(), *py_baggage = context_baggage_pair();
     if (carrier->starts)
         thread_began_with = carrier->current;
     context_set(carrier->current);
@@ -32,7 +32,12 @@ static PyObject *carrier_vectorcall(PyObject *self, PyObject *const *args, size_
         context_set_baggage_pair(carrier->baggage);
     PyObject *py_result = PyObject_Vectorcall(carrier->function, args, nargsf, kwnames);
     PyObject *py_exception = py_result == NULL ? compat_take_exception() : NULL;
+    if (carrier->starts) // it was a greenlet in the place of a thread: this one goes on
+        thread_began_with = NULL;
     context_set(py_before);
+    if (carrier->baggage != NULL)
+        context_set_baggage_pair(py_baggage);
+    Py_XDECREF(py_baggage);
     Py_XDECREF(py_before);
     if (py_exception != NULL)
         compat_give_exception(py_exception);

@@ -7,7 +7,7 @@
 #include "module.h"
 
 static PyObject *current_variable; // Owned. ContextVar
-static PyObject *baggage_variable; // Owned. ContextVar: (span, text or None)
+static PyObject *baggage_variable; // Owned. ContextVar: (span, text or None), or None
 static bool baggage_used;          // false: nobody has ever set one, so nobody need ask
 
 // A span that is current by this thread's word alone, in this context: see context_lend.
@@ -109,7 +109,7 @@ PyObject *context_baggage(PyObject *span, PyObject *own) {
     PyObject *py_pair = NULL;
     if (PyContextVar_Get(baggage_variable, NULL, &py_pair) < 0)
         PyErr_Clear();
-    if (py_pair != NULL && PyTuple_GET_ITEM(py_pair, 0) == span) {
+    if (py_pair != NULL && py_pair != Py_None && PyTuple_GET_ITEM(py_pair, 0) == span) {
         own = PyTuple_GET_ITEM(py_pair, 1);
         own = own == Py_None ? NULL : own;
     }
@@ -131,11 +131,13 @@ PyObject *context_baggage_pair(void) {
     PyObject *py_pair = NULL;
     if (baggage_used && PyContextVar_Get(baggage_variable, NULL, &py_pair) < 0)
         PyErr_Clear();
+    if (py_pair == Py_None)
+        Py_CLEAR(py_pair);
     return py_pair;
 }
 
 void context_set_baggage_pair(PyObject *pair) {
-    PyObject *py_token = PyContextVar_Set(baggage_variable, pair);
+    PyObject *py_token = PyContextVar_Set(baggage_variable, pair != NULL ? pair : Py_None);
     if (py_token == NULL)
         PyErr_Clear();
     Py_XDECREF(py_token);

@@ -78,7 +78,8 @@ static struct span_text text_of_key(PyObject *string, PyObject **py_keep) {
     static unsigned others = 0;
     bool interned = PyUnicode_CHECK_INTERNED(string);
     *py_keep = NULL;
-    struct span_text text = look_up(string, py_keep, interned || others < OTHER_KEYS);
+    bool may = interned || (others < OTHER_KEYS && PyUnicode_CheckExact(string)); // an object of the application's dies
+    struct span_text text = look_up(string, py_keep, may);
     others += !interned && text.id != 0 && text.text != NULL; // it's new there
     return text;
 }

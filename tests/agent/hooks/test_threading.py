@@ -52,3 +52,26 @@ def test_the_hook_can_be_switched_off(receiver, tmp_path):
     run = receiver.run(str(program), OTEL_PYTHON_DISABLED_INSTRUMENTATIONS="threading")
     assert (run.code, run.err) == (0, "")
     assert {span.name: bool(span.parent_id) for span in run.spans} == {"outer": False, "inner": False}
+
+
+KEPT = """
+import contextvars, sys
+from concurrent.futures import ThreadPoolExecutor
+from pillion import _native
+def request():
+    with _native.begin("outer") as outer:
+        outer.baggage = text
+        print(pool.submit(lambda: _native.current().baggage is text).result())
+pool, text = ThreadPoolExecutor(1), "-".join(["who=me"])
+before = sys.getrefcount(text)
+contextvars.Context().run(request)
+pool.submit(print).result()  # the thread is done with what was before
+print(sys.getrefcount(text) - before)
+"""
+
+
+def test_a_pools_thread_keeps_nothing_of_what_it_ran(receiver, tmp_path):
+    program = tmp_path / "kept.py"
+    program.write_text(KEPT)
+    run = receiver.run(str(program))
+    assert (run.code, run.out, run.err) == (0, "True\n\n0\n", "")
