@@ -57,8 +57,11 @@ void hook_error(PyObject *where) {
     Py_XDECREF(py_exception);
 }
 
+// The hook raised. Where the application has used up its stack or the memory, that's no fault of the hook.
 static void wrapper_error(WrapperObject *wrapper) {
-    if (++wrapper->counts.errors >= HOOK_ERRORS)
+    bool fault = !PyErr_ExceptionMatches(PyExc_RecursionError) && !PyErr_ExceptionMatches(PyExc_MemoryError);
+    hook_error(wrapper->original);
+    if (fault && ++wrapper->counts.errors >= HOOK_ERRORS)
         wrapper->disabled = true;
 }
 
@@ -78,10 +81,8 @@ static PyObject *hook_call(WrapperObject *wrapper, PyObject *function, CallObjec
     PyObject *py_result =
         PyObject_Vectorcall(function, stack + 1, (second != NULL ? 2 : 1) | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
     hook_leave(thread);
-    if (py_result == NULL) {
-        hook_error(wrapper->original);
+    if (py_result == NULL)
         wrapper_error(wrapper);
-    }
     return py_result;
 }
 
@@ -95,7 +96,6 @@ static SpanObject *wrapper_begin(WrapperObject *wrapper, PyObject *described, Py
         span->family = wrapper->family;
         return span;
     }
-    hook_error(wrapper->original);
     wrapper_error(wrapper);
     return NULL;
 }

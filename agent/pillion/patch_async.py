@@ -37,9 +37,9 @@ def wrap(original: Any, target: Target, scope: str, flags: int) -> Any:
 
 
 def _failed(wrapper: Any, where: object, error: BaseException) -> None:
-    """Counts an error of the hook; with too many it's switched off."""
+    """Counts an error of the hook; with too many it's switched off. No fault of it: stack or memory are used up."""
     guard.report(where, error)
-    wrapper.pillion_errors += 1
+    wrapper.pillion_errors += not isinstance(error, (RecursionError, MemoryError))
     if wrapper.pillion_errors >= HOOK_ERRORS:
         wrapper.pillion_disabled = True
 

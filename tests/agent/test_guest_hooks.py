@@ -173,3 +173,27 @@ def test_a_version_that_lacks_a_function_costs_that_function_and_is_told(traced:
     assert "jinja2.environment:Template.render is missing in this version" in record["notes"]
     assert "jinja2.environment:Template.generate is no method in this version" in record["notes"]
     assert record["decision"] == "injected"
+
+
+def test_an_application_that_recurses_too_deep_keeps_its_hooks(traced: Traced) -> None:
+    ran = traced.run(
+        """
+        import sqlite3
+        db = sqlite3.connect(":memory:")
+        def deep():
+            try:
+                db.executemany("INSERT INTO missing VALUES (?)", [(1,)])
+            except (RecursionError, sqlite3.OperationalError):
+                pass
+            deep()
+        for _ in range(20):
+            try:
+                deep()
+            except RecursionError:
+                pass
+        print(sqlite3.Connection.executemany.pillion_disabled)
+        """,
+        OTEL_TRACES_SAMPLER="always_off",
+    )
+    assert (ran.code, ran.out, ran.err) == (0, "False\n", "")
+    assert "RecursionError" in traced.log()
