@@ -73,7 +73,8 @@ PyObject *value_plain(PyObject *object);                        // new: what val
 bool value_sequence(PyObject *object, struct value_items *out); // false: it's none, or there's no memory
 void value_release(struct value_items *items);
 
-// module_exception.c: what our calls raised is forgotten; what a signal handler raised meanwhile is only delayed.
+// module_exception.c: what our calls raised is forgotten; what was meant for the application (a signal handler raised
+// it, or another thread) is only delayed.
 void exception_clear(void);
 bool exception_delay(PyObject *py_exception); // true: it was none of ours to forget, and is stolen
 // records `exception` on the span: status, error.type, an event with the stack.

@@ -7,6 +7,8 @@
 #include "module.h"
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #define STACK_BYTES 8192
 #define STACK_FRAMES 64
@@ -58,9 +60,13 @@ static int raise_late(void *exception) {
 bool exception_delay(PyObject *exception) {
     if (exception == NULL || PyErr_GivenExceptionMatches(exception, PyExc_Exception))
         return false;
-    // SystemExit, KeyboardInterrupt: a signal handler of the application raised while we ran.
-    if (Py_AddPendingCall(raise_late, exception) != 0)
+    // Raised in the main thread by a signal handler, elsewhere by another thread (PyThreadState_SetAsyncExc).
+    if (syscall(SYS_gettid) != getpid()) {
+        (void)PyThreadState_SetAsyncExc(PyThread_get_thread_ident(), (PyObject *)Py_TYPE(exception));
         Py_DECREF(exception);
+    } else if (Py_AddPendingCall(raise_late, exception) != 0) {
+        Py_DECREF(exception);
+    }
     return true;
 }
 

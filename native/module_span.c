@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// module_span: the Span type, the parent from the wire (Remote), and which span is the current one.
-//
-// A Span carries the C fields of span.h; ending it is one copy into the ring. What is current lies in one contextvars
-// variable, so threads, tasks and generators keep theirs apart as CPython does. Leaving a span sets the variable to
-// what it was only where this span is still the current one: no Token, so nothing can fail to be detached elsewhere.
+// module_span: the Span type. A Span carries the C fields of span.h; ending it is one copy into the ring, and one that
+// is dropped without an end ends then. Which span is the current one: module_context.c.
 #include "module.h"
 #include <stddef.h>
 #include <string.h>

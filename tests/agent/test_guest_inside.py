@@ -245,3 +245,30 @@ print(after[0] - before[0], before[1], after[1])
     ended = traced.run(code)
     assert (ended.out, ended.err) == ("1 1 1\n", "")
     was_traced(traced)
+
+
+def test_what_another_thread_raises_in_this_one_arrives_here_though_it_came_within_a_hook(traced: Traced) -> None:
+    ran = traced.run(
+        """
+        import ctypes, threading, pillion
+        class Limit(BaseException): pass
+        class Value:
+            def __str__(self):
+                thread = ctypes.c_ulong(threading.get_ident())
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(thread, ctypes.py_object(Limit))
+                while True:
+                    pass
+        def work():
+            try:
+                with pillion.span("limited", value=Value()):
+                    while True:
+                        pass
+            except Limit:
+                print("limited")
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+        print("main goes on")
+        """
+    )
+    assert (ran.code, ran.out, ran.err) == (0, "limited\nmain goes on\n", "")
