@@ -64,7 +64,7 @@ void core_become_child(void) {
         return;
     resource_of_child();
     resource_encode();
-    if (core_sender_make() != STATUS_OK)
+    if (core.sender == NULL && core_sender_make() != STATUS_OK)
         core.sender = NULL;
 }
 

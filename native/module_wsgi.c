@@ -160,6 +160,8 @@ static void set_path(struct span *span, PyObject *environ, struct authority_text
         PyThreadState *thread = hook_enter();
         py_query = PyObject_CallOneArg(wsgi_redact, compat_dict_get(environ, variables[ENV_QUERY]));
         hook_leave(thread);
+        if (py_query == NULL)
+            hook_error(wsgi_redact);
     }
     if (py_query != NULL && PyUnicode_Check(py_query) && (path = PyUnicode_AsUTF8AndSize(py_query, &bytes)) != NULL)
         set_text(span, KEY_QUERY, (struct authority_text){path, (size_t)bytes});

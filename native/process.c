@@ -9,6 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define STAT_BYTES (1u << 20) // of /proc/stat: its line of interrupts is long on large machines, and comes first
+
 static size_t read_file(const char *path, char *out, size_t capacity) {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
@@ -37,9 +39,9 @@ uint64_t process_boot_s(void) {
     uint64_t boot_s = atomic_load_explicit(&known, memory_order_relaxed);
     if (boot_s != 0)
         return boot_s;
-    char *text = malloc(1 << 16);
+    char *text = malloc(STAT_BYTES);
     const char *boot = NULL;
-    if (text != NULL && read_file("/proc/stat", text, 1 << 16) > 0)
+    if (text != NULL && read_file("/proc/stat", text, STAT_BYTES) > 0)
         boot = strstr(text, "\nbtime ");
     boot_s = boot != NULL ? strtoull(boot + 7, NULL, 10) : 0;
     free(text);

@@ -7,6 +7,7 @@
 #define _GNU_SOURCE
 #include "clock.h"
 #include "ids.h"
+#include "process.h"
 #include "ring_layout.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -27,21 +28,6 @@
 #define NAMES_TRIED 100u // a pid and its start time may have left rings before: exec
 
 static _Atomic uint32_t serials;
-
-// Field 22 of /proc/self/stat; the name in field 2 may hold anything, so counting begins after its last parenthesis.
-static uint64_t own_start_ticks(void) {
-    char text[1024];
-    int fd = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return 0;
-    ssize_t bytes = read(fd, text, sizeof text - 1);
-    close(fd);
-    text[bytes > 0 ? bytes : 0] = '\0';
-    char *at = strrchr(text, ')');
-    for (int field = 2; at != NULL && field < 22; field++)
-        at = strchr(at + 1, ' ');
-    return at != NULL ? strtoull(at + 1, NULL, 10) : 0;
-}
 
 static enum status reserve_space(int fd, uint64_t from, uint64_t bytes) {
     int refused;
@@ -203,7 +189,7 @@ enum status ring_create(struct ring **out, const struct ring_options *options) {
     struct ring *ring = new_handle(options);
     if (ring == NULL)
         return STATUS_NO_MEMORY;
-    uint64_t ticks = own_start_ticks();
+    uint64_t ticks = process_start_ticks();
     enum status status;
     if (options->directory != NULL) {
         status = make_shared(ring, options, ticks);
