@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+from _weakref import ref
 
 from pillion import config
 
@@ -55,6 +56,7 @@ def url_filter(libraries: tuple[str, ...]) -> Callable[[str], bool] | None:
 
 _excluded = url_filter(CLIENTS)
 _is_plain = _excluded is None and not _capture_query  # nothing needs the query
+_peers: dict[int, tuple[ref[object], dict[str, object]]] = {}  # by the socket's id, as long as that is the same socket
 _places: dict[tuple[str, str, int | None], tuple[str, int | None]] = {}
 
 
@@ -210,15 +212,23 @@ def client_response(response: object) -> dict[str, object]:
 
 
 def peer_of(connection: object) -> dict[str, object]:
-    """Whom an open connection of http.client or urllib3 talks to. Asks real sockets only, never a mock."""
+    """Whom an open connection of http.client or urllib3 talks to. Asks real sockets only, never a mock, and each once:
+    a connected one stays with its peer. The caller must not change what it gets."""
     sock = getattr(connection, "sock", None)
     known = sys.modules.get("socket")
     if known is None or not issubclass(type(sock), known.socket):
         return {}
+    kept = _peers.get(id(sock))
+    if kept is not None and kept[0]() is sock:
+        return kept[1]
     try:
         peer = sock.getpeername()  # type: ignore[union-attr]
     except OSError:
         return {}
     if not isinstance(peer, tuple):  # of a unix socket
         return {}
-    return {"network.peer.address": peer[0], "network.peer.port": peer[1]}
+    if len(_peers) >= PLACES:
+        _peers.clear()
+    described = {"network.peer.address": peer[0], "network.peer.port": peer[1]}
+    _peers[id(sock)] = ref(sock), described
+    return described

@@ -136,3 +136,12 @@ def test_peer_is_asked_of_connected_sockets_and_of_nothing_else():
         assert [http.peer_of(Connection(sock)) for sock in (ours, unconnected, mock, None)] == [{}] * 4
         assert mock.mock_calls == []
     assert http.peer_of(object()) == {}
+
+
+def test_peer_of_a_socket_is_its_own_even_where_an_older_one_had_its_place_in_memory():
+    with socket.create_server(("127.0.0.1", 0)) as first, socket.create_server(("127.0.0.1", 0)) as second:
+        for server in (first, second) * 20:
+            with socket.create_connection(server.getsockname()) as client:
+                expected = {"network.peer.address": "127.0.0.1", "network.peer.port": server.getsockname()[1]}
+                assert [http.peer_of(Connection(client)) for _ in range(2)] == [expected] * 2
+            del client
