@@ -24,9 +24,9 @@ C_LIMITS = {"begin": 315, "set": 815, "end": 1040, "send": 3500}
 LIMITS = {
     "span": (1771, 1649),
     "span_with": (1542, 5343),
-    "sqlite": (1315, 659),
-    "unsampled": (319, 507),
-    "wsgi": (4658, 6400),
+    "sqlite": (1314, 636),
+    "unsampled": (319, 488),
+    "wsgi": (4658, 6378),
 }
 
 pytestmark = [

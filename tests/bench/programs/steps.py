@@ -6,6 +6,7 @@ compare interpreters by.
 """
 
 import contextlib
+import gc
 import os
 import sys
 from wsgiref.util import setup_testing_defaults
@@ -110,6 +111,7 @@ def around():
 
 def main():
     step, rounds = globals()[sys.argv[1]](), int(sys.argv[2])
+    gc.disable()  # as many collections with pillion as without, but in other rounds
     if "pillion" in sys.modules:
         from pillion import _native
 
