@@ -39,6 +39,7 @@ contextvars on our behalf; *the rest* is the interpreter: our functions in place
 *Method cache* is what CPython looks up once more because its cache of attributes has 4,096 places, found by addresses:
 which attributes share one is luck, and differs from process to process whether pillion is in it or not. An application
 of SQLAlchemy's size spends 3 to 5 % of its instructions on that, so two processes of it differ by up to 2 %.
+Laid out in memory in five ways, its request spent 111 to 182 k there without pillion; in three, 129 to 164 k with it.
 
 What is not in these figures, because it has been looked for and isn't there: garbage collections (a request leaves as
 many objects to the collector with pillion as without, so they come as often; they are off here), and code of the
