@@ -134,7 +134,8 @@ static void after_fork_in_child(void) {
     core.resource_used = 0; // made anew with the ring
     metrics_reset(clock_real_ns());
     core.metrics_due_ns = clock_mono_ns() + core.options.metrics_interval_ns;
-    core.metrics_under_way = core.metrics_news = false;
+    core.metrics_under_way = false;
+    core.metrics_news = false;
     core.sent_points = 0;
     core.quiet_since_ns = 0;
     core.batch_bad = 0;
