@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// core_state: what core.c and core_source.c share. Private to them.
+// core_state: what core.c, core_source.c and core_metrics.c share. Private to them.
 #ifndef PILLION_CORE_STATE_H
 #define PILLION_CORE_STATE_H
 

@@ -30,7 +30,6 @@ enum ring_counter {
     RING_DROPPED_TOO_LARGE = 4, // larger than a segment
     RING_DROPPED_NO_RING = 5,   // ended before there was a ring, or after it
     RING_DROPPED_BAD = 6,       // could not be encoded
-    RING_DROPPED_SHUTDOWN = 7,  // still there when the process ended in order and the ring was private
     RING_FLIGHTS = 8,           // entries made in the table of flights
     RING_FLIGHTS_MISSED = 9,    // requests that found the table full
     RING_GROWN = 10,            // segments added

@@ -143,7 +143,6 @@ static const char *const counter_names[RING_COUNTERS] = {
     [RING_DROPPED_TOO_LARGE] = "dropped_too_large",
     [RING_DROPPED_NO_RING] = "dropped_no_ring",
     [RING_DROPPED_BAD] = "dropped_bad",
-    [RING_DROPPED_SHUTDOWN] = "dropped_shutdown",
     [RING_FLIGHTS] = "flights",
     [RING_FLIGHTS_MISSED] = "flights_missed",
     [RING_GROWN] = "grown",

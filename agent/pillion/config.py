@@ -20,7 +20,7 @@ VARIABLES = (
     ("PILLION_RUN_DIR", "`/run/pillion` or private", "where the collector's socket and the rings live"),
     ("PILLION_SOCKET", "in the run directory", "the collector's; wins over `OTEL_EXPORTER_OTLP_ENDPOINT`"),
     ("PILLION_RING_BYTES", "16M", "how much a process keeps at most while the collector is away (1M to 1G)"),
-    ("PILLION_RINGS_BYTES", "256M", "how much ended processes may leave there; beyond it a new ring is private"),
+    ("PILLION_RINGS_BYTES", "256M", "what ended processes may leave in the run directory; then a new ring is private"),
     ("PILLION_EXIT_TIMEOUT", "500", "how many ms an exit may wait for another receiver than the node's collector"),
     ("PILLION_LOG", "none", "file that gets pillion's own messages"),
     ("PILLION_CAPTURE_QUERY", "false", "`true`: record query strings of URLs (they may hold secrets)"),

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tells at once, and for nothing at rest, which files have come into some folders: inotify, by way of ctypes.
 
-Where the kernel has none to give, the descriptor is -1 and nothing is told: whoever watches looks from time to time.
+Not by a library: this descriptor is one more in the poll in which the process reader waits for its pidfds, where
+watchdog would bring two threads and a queue. Where the kernel has none to give, the descriptor is -1 and nothing is
+told: whoever watches looks from time to time.
 """
 
 from __future__ import annotations
