@@ -32,7 +32,7 @@ SECRET_KEYS = frozenset(
         "sig",
     )
 )
-CLIENTS = ("requests", "urllib3", "urllib", "http_client")
+CLIENTS = ("requests", "urllib3", "urllib", "http_client", "httpx")
 PLACES = 256
 VERSIONS = {9: "0.9", 10: "1.0", 11: "1.1", 20: "2", 30: "3"}  # of http.client and urllib3
 
@@ -199,13 +199,16 @@ def _any_request(
 
 def client_response(response: object) -> dict[str, object]:
     """Status and version of a response of http.client or urllib3; 4xx and 5xx are errors of a client's span."""
+    return client_answer(getattr(response, "status", None), VERSIONS.get(getattr(response, "version", 0) or 0))
+
+
+def client_answer(status: object, version: str | None) -> dict[str, object]:
+    """The same of a response of any library."""
     attributes: dict[str, object] = {}
-    status = getattr(response, "status", None)
     if isinstance(status, int):
         attributes["http.response.status_code"] = status = int(status)
         if status >= 400:
             attributes["error.type"] = str(status)
-    version = VERSIONS.get(getattr(response, "version", 0) or 0)
     if version:
         attributes["network.protocol.version"] = version
     return attributes
@@ -232,3 +235,15 @@ def peer_of(connection: object) -> dict[str, object]:
     described = {"network.peer.address": peer[0], "network.peer.port": peer[1]}
     _peers[id(sock)] = ref(sock), described
     return described
+
+
+def peer_of_stream(stream: object) -> dict[str, object]:
+    """Whom a stream of httpcore talks to, in the clear or over TLS; nothing of a unix socket's, or of a stand-in."""
+    ask = getattr(stream, "get_extra_info", None)
+    try:
+        peer = ask("server_addr") if ask is not None else None
+    except (OSError, LookupError):  # closed meanwhile
+        return {}
+    if type(peer) is not tuple or len(peer) < 2:
+        return {}
+    return {"network.peer.address": peer[0], "network.peer.port": peer[1]}

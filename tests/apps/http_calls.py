@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Requests by requests, urllib3, urllib.request and http.client to a server that tells what reached it."""
+"""Requests by requests, urllib3, urllib.request, http.client and httpx to a server that tells what reached it."""
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import http.server
 import json
@@ -12,10 +13,12 @@ import urllib.error
 import urllib.request
 import xmlrpc.client
 
+import httpx
 import requests
 import urllib3
 
 seen: list[tuple[str, dict[str, str]]] = []
+released = threading.Event()
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -25,6 +28,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.rfile.read(int(self.headers.get("content-length") or 0))
         seen.append((f"{self.command} {self.path}", dict(self.headers.items())))
         path = self.path.partition("?")[0]
+        if path == "/slow":
+            released.wait(60)
         status = 302 if path == "/away" else int(path[1:]) if path[1:].isdigit() else 200
         self.send_response(status)
         if path == "/away":
@@ -103,6 +108,44 @@ def with_http_client(base):
     print(mine.getresponse().status)
     mine.request("GET", "/given-up")
     mine.close()
+
+
+MINE = {"traceparent": "00-" + "1" * 32 + "-" + "2" * 16 + "-01"}
+
+
+def with_httpx(base):
+    with httpx.Client(auth=("user", "password")) as client:
+        first = client.get(base + "/first?sig=secret&a=1")
+        print(first.text, sorted(first.request.headers), first.http_version)
+        print(client.post(base + "/500", content=b"x" * 10).status_code)
+        print([answer.url.path for answer in client.get(base + "/away", follow_redirects=True).history])
+        print(client.get(base + "/mine", headers=MINE).status_code)
+        fails(client.get, "http://127.0.0.1:9/refused")
+        fails(client.get, "ftp://127.0.0.1/other")
+        with client.stream("GET", base + "/streamed") as streamed:
+            print(list(streamed.iter_raw(1)))
+    with httpx.Client(transport=httpx.MockTransport(lambda request: httpx.Response(204))) as mocked:
+        print(mocked.get(base + "/mocked").status_code)
+
+
+def with_httpx_async(base):
+    async def main():
+        async with httpx.AsyncClient() as client:
+            print(sorted(answer.text for answer in await asyncio.gather(*(client.get(f"{base}/{n}xx") for n in "abc"))))
+            print((await client.get(base + "/404")).status_code)
+            try:
+                await client.get("http://127.0.0.1:9/refused")
+            except httpx.ConnectError as error:
+                print(type(error).__name__)
+            try:
+                await asyncio.wait_for(client.get(base + "/slow"), 0.2)
+            except TimeoutError:
+                print("timed out")
+            async with client.stream("GET", base + "/streamed") as streamed:
+                print([piece async for piece in streamed.aiter_raw()])
+
+    asyncio.run(main())
+    released.set()
 
 
 class Server(http.server.ThreadingHTTPServer):

@@ -37,6 +37,11 @@ HOOKS: tuple[Hook, ...] = (
     Hook("wsgi", ("wsgiref.simple_server", "gunicorn.app.base", "werkzeug.serving"), "wsgi"),
     Hook("urllib3", ("urllib3.connectionpool",), "urllib3"),
     Hook("http_client", ("http.client",), "http_client"),
+    Hook(
+        "httpx",
+        ("httpx._transports.default", "httpcore._sync.connection_pool", "httpcore._async.connection_pool"),
+        "httpx",
+    ),
     Hook("sqlite3", ("sqlite3",), "sqlite3"),
     Hook(
         "sqlalchemy",

@@ -24,6 +24,8 @@ PROGRAMS = [
     ("http_calls.py", "urllib3", "/dev/null"),
     ("http_calls.py", "urllib", "/dev/null"),
     ("http_calls.py", "http_client", "/dev/null"),
+    ("http_calls.py", "httpx", "/dev/null"),
+    ("http_calls.py", "httpx_async", "/dev/null"),
     ("jinja_pages.py",),
     ("logging_lines.py", "/dev/null"),
     ("sqlalchemy_orders.py",),
