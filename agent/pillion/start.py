@@ -27,9 +27,15 @@ _record: dict[str, object] = {}
 _run_dir = ""
 
 
-def boot() -> None:
-    """Decides and starts. What goes wrong here leaves the process as if pillion weren't there."""
+def boot(via: str = "path", root: str = "") -> None:
+    """Decides and starts. What goes wrong here leaves the process as if pillion weren't there.
+
+    via: the road that led here, "preload" (libpillion.so) or "path" (PYTHONPATH); root: the folder that holds pillion/.
+    """
     global _run_dir
+    if _record:
+        return  # by both roads, or by two libraries: the first one counts
+    _record.update(via=via, root=root or os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     settings, problems = config.read(os.environ)
     guard.open_log(settings.log)
     for problem in problems:
@@ -85,6 +91,7 @@ def _start(settings: config.Config) -> None:
     global engine, service
     import atexit
 
+    _find_native(str(_record["root"]))
     _check_native()
     from pillion import _native, resource
 
@@ -131,17 +138,26 @@ def _start_native(settings: config.Config, attributes: dict[str, str | int]) -> 
     )
 
 
+def _find_native(root: str) -> None:
+    """In a bundle the native module lies in ARCH/cpXY, for each Python one: the package then reaches into there."""
+    import pillion
+
+    folder = os.path.join(root, os.uname().machine, "cp{}{}".format(*sys.version_info[:2]))
+    if os.path.isdir(folder) and folder not in pillion.__path__:
+        pillion.__path__.append(folder)
+
+
 def _check_native() -> None:
     """Raises ImportError for a library that is cut off, say half installed: loading it would end the process (SIGBUS).
 
     An ELF file ends with the table of its sections, and its header tells where that ends."""
     import _imp
 
-    for suffix in _imp.extension_suffixes():
+    import pillion
+
+    for path in [f"{folder}/_native{suffix}" for folder in pillion.__path__ for suffix in _imp.extension_suffixes()]:
         try:
-            descriptor = os.open(
-                os.path.join(os.path.dirname(__file__), "_native" + suffix), os.O_RDONLY | os.O_CLOEXEC
-            )
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError:
             continue
         try:
@@ -150,7 +166,7 @@ def _check_native() -> None:
             os.close(descriptor)
         table, width, rows = (int.from_bytes(header[a:b], "little") for a, b in ((40, 48), (58, 60), (60, 62)))
         if header[4:6] == b"\2\1" and table + width * rows > size:  # 64 bits, little endian
-            raise ImportError(f"_native{suffix} is not whole")
+            raise ImportError(f"{os.path.basename(path)} is not whole")
         return
 
 

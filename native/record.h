@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// record: tells `pillion why` that a process was left alone, before any Python ran in it. Freestanding.
+#ifndef PILLION_RECORD_H
+#define PILLION_RECORD_H
+
+#include "rules.h"
+#include <stddef.h>
+
+// The run directory by rundir.choose's rule, of the folders that exist; false: there is none.
+bool run_dir_find(const struct subject *subject, char *out, size_t out_bytes);
+// Writes processes/<pid>-<start ticks>[-<pid namespace>].json there, whole or not at all.
+// python: its version ("3.11.7"), or "" when it isn't known.
+void record_write(const char *run_dir, const struct subject *subject, const char *python,
+                  const struct verdict *verdict);
+
+#endif
