@@ -19,9 +19,9 @@ ROOT = Path(__file__).resolve().parents[1]
 SPDX = "SPDX-License-Identifier: Apache-2.0"
 CODE = {".py", ".pyi", ".c", ".h", ".sh", ".cmake", ".js", ".css", ".html", ".svg"}
 ALLOWED: dict[str, str] = {}
-# Inside functions only: the app's OpenTelemetry API when it has one, the app's own sitecustomize, and in `pillion up`
-# and its like the node's side, which runs in no application.
-BORROWED = {"opentelemetry", "sitecustomize", "pillion_collector"}
+# Inside functions only: the app's OpenTelemetry API when it has one, the app's own sitecustomize, and in `pillion up`,
+# `pillion install` and their like the node's side, which runs in no application.
+BORROWED = {"opentelemetry", "sitecustomize", "pillion_collector", "pillion_inject"}
 NO_HEAD = {"LICENSE", ".gitignore", ".clang-format"}  # no place for one, or its own text
 NO_COMMENTS = {".json", ".png", ".bin", ".txt"}
 
@@ -160,9 +160,21 @@ def test_a_hook_imports_nothing_but_the_engine_and_the_standard_library() -> Non
     assert not foreign
 
 
-def test_the_injected_package_is_written_for_python_3_8() -> None:
+def test_what_prepares_containers_imports_the_standard_library_and_itself_alone() -> None:
+    own = set(sys.stdlib_module_names) | {"pillion_inject"}
+    foreign = [
+        f"{name(path)}: {module}"
+        for path in code(".py")
+        if name(path).startswith("agent/pillion_inject/")
+        for module, _early in imports(path)
+        if module not in own
+    ]
+    assert not foreign
+
+
+def test_what_a_bundle_holds_is_written_for_python_3_8() -> None:
     for path in code(".py"):
-        if name(path).startswith("agent/pillion/"):
+        if name(path).startswith(("agent/pillion/", "agent/pillion_inject/")):
             ast.parse(path.read_text(), str(path), feature_version=(3, 8))
 
 

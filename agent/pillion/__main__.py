@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command `pillion`: `run` and `why` need nothing but this package; the rest is the collector's."""
+"""The command `pillion`: `run` and `why` need nothing but this package; the rest is the collector's and the node's."""
 
 from __future__ import annotations
 
@@ -12,10 +12,14 @@ if TYPE_CHECKING:
 USAGE = """\
 usage: pillion run [--service NAME] [--] CMD [ARG ...]
        pillion why [PID] [--json]
+       pillion install --to DIR [--from BUNDLE]
+       pillion canary [--bundle DIR] -- PYTHON [ARG ...]
        pillion --version | --help
 
-  run   starts CMD with every Python process in it traced; its code, output and exit code stay as they are
-  why   tells which processes are traced, and why others are not
+  run      starts CMD with every Python process in it traced; its code, output and exit code stay as they are
+  why      tells which processes are traced, and why others are not
+  install  puts a bundle into a folder that containers mount; update and rollback
+  canary   runs an interpreter with the module and without, and compares, before anything goes live
 """
 WITHOUT_COLLECTOR = "the collector is not installed here: pip install 'pillion[collector]'\n"
 
@@ -38,7 +42,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         from pillion import why
 
         return why.main(args[1:])
+    if args[0] in ("install", "canary"):
+        return _inject(args)
     return _collector(args)
+
+
+def _inject(args: list[str]) -> int:
+    try:
+        from pillion_inject import cli
+    except ImportError:  # in a bundle's copy that was taken apart
+        sys.stderr.write(f"pillion {args[0]}: pillion_inject is not installed here: pip install pillion\n")
+        return 2
+    return cli.main(args)
 
 
 def _help(code: int) -> int:
