@@ -81,6 +81,17 @@ long bare_readlink(const char *path, char *out, size_t capacity) {
     return got;
 }
 
+bool bare_on_tmpfs(const char *path) {
+    struct {
+        int64_t kind, rest[31]; // as the kernel fills it, and more than it does
+    } about = {0};
+    return CALL2(SYS_statfs, path, &about) == 0 && about.kind == 0x01021994;
+}
+
+long bare_mkdir(const char *path, unsigned mode) {
+    return CALL3(SYS_mkdirat, AT_FDCWD, path, mode);
+}
+
 long bare_unlink(const char *path) {
     return CALL3(SYS_unlinkat, AT_FDCWD, path, 0);
 }
@@ -128,6 +139,10 @@ long bare_clock(clockid_t clock, struct timespec *out) {
 
 long bare_mask(int how, const uint64_t *set, uint64_t *old) {
     return CALL4(SYS_rt_sigprocmask, how, set, old, sizeof *set);
+}
+
+long bare_limit(int resource, struct rlimit *out) {
+    return CALL4(SYS_prlimit64, 0, resource, NULL, out);
 }
 
 int32_t bare_pid(void) {

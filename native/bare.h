@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <time.h>
@@ -22,6 +23,8 @@ long bare_lstat(const char *path, struct stat *out);
 long bare_fstat(int fd, struct stat *out);
 long bare_access(const char *path, int mode);
 long bare_readlink(const char *path, char *out, size_t capacity); // always ends in NUL; -ENAMETOOLONG when cut
+bool bare_on_tmpfs(const char *path);
+long bare_mkdir(const char *path, unsigned mode);
 long bare_unlink(const char *path);
 long bare_rename(const char *from, const char *to);
 long bare_truncate(int fd, uint64_t bytes);
@@ -34,6 +37,7 @@ long bare_unmap(void *at, size_t bytes);
 long bare_advise(void *at, size_t bytes, int advice);
 long bare_clock(clockid_t clock, struct timespec *out);
 long bare_mask(int how, const uint64_t *set, uint64_t *old); // signals of this thread
+long bare_limit(int resource, struct rlimit *out);
 int32_t bare_pid(void);
 int32_t bare_parent_pid(void);
 uint32_t bare_uid(void);

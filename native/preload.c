@@ -6,7 +6,6 @@
 // of it; programs that open libpython later are the exception (preload_path.c). Needs no libc: every foreign symbol is
 // weak, and what it calls of the kernel is in bare.c. Never fails: only stands down.
 #include "bare.h"
-#include "preload_argv.h"
 #include "preload_path.h"
 #include "preload_python.h"
 #include "preload_self.h"
@@ -45,32 +44,35 @@ static bool unfit(const struct self *self, enum road road, struct verdict *verdi
     return verdict->deny;
 }
 
-static bool denied(const struct self *self, enum road road, const char *run_dir, struct verdict *verdict) {
-    if (unfit(self, road, verdict))
-        return true;
-    rules_decide(&self->subject, verdict);
-    return verdict->deny || !probation_begin(&self->subject, run_dir, verdict);
+// Whether site, which would start pillion, is imported. An embedder's -S may mean anything: it is told by its name.
+static bool lacks_site(const struct self *self, const struct argv_shape *shape, struct verdict *verdict) {
+    if (!shape->no_site || !bare_starts(bare_base(self->subject.exe), "python"))
+        return false;
+    say(verdict, "NO_SITE", "started with -S: site, which would start pillion, is not imported", "");
+    return true;
 }
 
 static void decide(struct self *self, enum road road) {
     struct verdict verdict = {0};
+    struct argv_shape shape = {0};
     char *run_dir = self->run_dir;
     if (!run_dir_find(&self->subject, run_dir, sizeof self->run_dir))
         run_dir[0] = 0;
-    enum argv_says says = road == BY_IMPORT ? preload_argv(self->subject.argc, self->subject.argv) : ARGV_SITE;
-    if (says == ARGV_NOTHING)
+    if (road == BY_IMPORT)
+        rules_argv(self->subject.argc, self->subject.argv, &shape);
+    if (shape.kind == ARGV_USAGE)
         return; // --version, --help: no program runs
-    bool no = denied(self, road, run_dir, &verdict);
-    if (!no && says == ARGV_NO_SITE) {
-        say(&verdict, "NO_SITE", "started with -S: site, which would start pillion, is not imported", "");
-        // An embedder's -S may mean anything: then the start, if it comes, replaces this record.
-        no = bare_starts(bare_base(self->subject.exe), "python");
-    }
-    if (verdict.deny && run_dir[0] != 0)
+    if (!unfit(self, road, &verdict))
+        rules_decide(&self->subject, &verdict);
+    // Probation comes last: what it begins, only a start that takes place may end.
+    bool no = verdict.deny || lacks_site(self, &shape, &verdict) || !probation_begin(&self->subject, run_dir, &verdict);
+    if (no && run_dir[0] != 0)
         record_write(run_dir, &self->subject, self->python, &verdict);
     if (no)
         return;
     on_probation = road == BY_PATH ? path_extend(&self->subject) : python_expect(self->subject.root);
+    if (!on_probation)
+        probation_end();
 }
 
 __attribute__((constructor)) static void preload_begin(void) {

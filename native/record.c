@@ -1,17 +1,141 @@
 // SPDX-License-Identifier: Apache-2.0
-// record: see record.h.
+// record: see record.h. The text is what agent/pillion/rundir.py writes for the others; one buffer on the stack,
+// whatever is longer than its share is cut, and nothing of the command line or the environment but the service's name
+// is in it.
 #include "record.h"
-#include "bare.h"
+#include "bare_process.h"
+#include <errno.h>
+#include <fcntl.h>
 
-bool run_dir_find(const struct subject *subject, char *out, size_t out_bytes) {
-    const char *configured = bare_getenv(subject->envp, "PILLION_RUN_DIR");
-    struct bare_text text;
-    bare_text(&text, out, out_bytes);
-    bare_add(&text, configured != NULL ? configured : "");
-    return configured != NULL && !text.cut;
+#define PATH_BYTES 4096
+#define RECORD_BYTES 12288
+#define FIELD_BYTES 1024 // of a text in it, as it was before JSON's escapes
+
+// How many bytes the UTF-8 character at `at` has; 0: none, or a part of UTF-16's pairs.
+static size_t utf8_bytes(const unsigned char *at) {
+    size_t bytes = at[0] < 0x80 ? 1 : at[0] >= 0xC2 && at[0] < 0xE0 ? 2 : at[0] >= 0xE0 && at[0] < 0xF0 ? 3 : 4;
+    if (bytes == 4 && (at[0] < 0xF0 || at[0] > 0xF4))
+        return 0;
+    for (size_t i = 1; i < bytes; i++)
+        if ((at[i] & 0xC0) != 0x80)
+            return 0;
+    bool is_wrong = (at[0] == 0xE0 && at[1] < 0xA0) || (at[0] == 0xED && at[1] > 0x9F) ||
+                    (at[0] == 0xF0 && at[1] < 0x90) || (at[0] == 0xF4 && at[1] > 0x8F);
+    return is_wrong ? 0 : bytes;
+}
+
+static void add_string(struct bare_text *out, const char *text, size_t bytes) {
+    bare_add(out, "\"");
+    for (size_t at = 0; at < bytes;) {
+        const unsigned char *from = (const unsigned char *)text + at;
+        size_t length = utf8_bytes(from);
+        if (length == 0 || *from < ' ' || *from == 127 || at + length > bytes) {
+            bare_add(out, "\\ufffd"); // no character, or one that has no business in a path
+            at++;
+            continue;
+        }
+        if (*from == '"' || *from == '\\')
+            bare_add(out, "\\");
+        bare_add_bytes(out, text + at, length);
+        at += length;
+    }
+    bare_add(out, "\"");
+}
+
+static void add_name(struct bare_text *out, const char *name) {
+    bare_add(out, out->used > 1 ? ",\"" : "\"");
+    bare_add(out, name);
+    bare_add(out, "\":");
+}
+
+static void add_text(struct bare_text *out, const char *name, const char *text) {
+    size_t bytes = bare_length(text);
+    add_name(out, name);
+    add_string(out, text, bytes < FIELD_BYTES ? bytes : FIELD_BYTES);
+}
+
+static void add_number(struct bare_text *out, const char *name, uint64_t number) {
+    add_name(out, name);
+    bare_add_number(out, number);
+}
+
+// The lines of a text, as a list.
+static void add_lines(struct bare_text *out, const char *name, const char *text) {
+    add_name(out, name);
+    bare_add(out, "[");
+    for (bool first = true; *text != 0; first = false) {
+        size_t bytes = 0;
+        while (text[bytes] != 0 && text[bytes] != '\n')
+            bytes++;
+        bare_add(out, first ? "" : ",");
+        add_string(out, text, bytes);
+        text += bytes + (text[bytes] != 0);
+    }
+    bare_add(out, "]");
+}
+
+static void compose(struct bare_text *out, const struct subject *subject, const char *python,
+                    const struct verdict *verdict, uint64_t ticks, uint64_t pid_namespace) {
+    const char *service = bare_getenv(subject->envp, "OTEL_SERVICE_NAME"), *version = bare_base(subject->root);
+    bare_add(out, "{");
+    add_number(out, "pid", (uint64_t)bare_pid());
+    add_number(out, "start_ticks", ticks);
+    add_number(out, "pid_ns", pid_namespace);
+    add_number(out, "uid", subject->uid);
+    add_text(out, "exe", subject->exe);
+    add_number(out, "parent_pid", (uint64_t)bare_parent_pid());
+    add_text(out, "via", "preload");
+    add_text(out, "root", subject->root);
+    add_text(out, "decision", verdict->deny ? "not" : "injected");
+    add_text(out, "code", verdict->code);
+    add_text(out, "reason", verdict->reason);
+    add_text(out, "service", service != NULL ? service : "");
+    add_text(out, "pillion", *version >= '0' && *version <= '9' ? version : "");
+    add_number(out, "time_ns", bare_now_ns());
+    add_text(out, "python", python);
+    add_lines(out, "notes", verdict->notes);
+    bare_add(out, "}\n");
+}
+
+// Into a file of a name that nobody can have taken before, then under its own; in a shared folder the collector's group
+// reads.
+static bool put_file(const char *folder, const char *name, const struct bare_text *text) {
+    char fresh[PATH_BYTES], final[PATH_BYTES], stem[96];
+    struct bare_text unique;
+    struct stat about;
+    bare_text(&unique, stem, sizeof stem);
+    bare_add(&unique, ".");
+    bare_add(&unique, name);
+    bare_add(&unique, ".");
+    bare_add_hex(&unique, bare_now_ns());
+    bare_add(&unique, ".new");
+    if (!bare_join(fresh, sizeof fresh, folder, stem) || !bare_join(final, sizeof final, folder, name))
+        return false;
+    long fd = bare_open(fresh, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return false;
+    if (bare_stat(folder, &about) >= 0 && (about.st_mode & S_ISGID) != 0)
+        bare_chmod((int)fd, 0640);
+    bool done = bare_write_all((int)fd, text->start, text->used) >= 0;
+    bare_close((int)fd);
+    if (done && bare_rename(fresh, final) >= 0)
+        return true;
+    bare_unlink(fresh);
+    return false;
 }
 
 void record_write(const char *run_dir, const struct subject *subject, const char *python,
                   const struct verdict *verdict) {
-    (void)run_dir, (void)subject, (void)python, (void)verdict;
+    char memory[RECORD_BYTES], folder[PATH_BYTES], stem[80];
+    struct bare_text text, name;
+    if (!run_dir_part(run_dir, "processes", folder, sizeof folder))
+        return;
+    uint64_t ticks = bare_start_ticks(0), pid_namespace = bare_pid_namespace();
+    bare_text(&name, stem, sizeof stem);
+    bare_add_process(&name, bare_pid(), ticks, pid_namespace);
+    bare_add(&name, ".json");
+    bare_text(&text, memory, sizeof memory);
+    compose(&text, subject, python, verdict, ticks, pid_namespace);
+    if (!text.cut)
+        put_file(folder, stem, &text);
 }
