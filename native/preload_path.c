@@ -19,19 +19,23 @@ bool path_opens_python(unsigned long execfn) {
 }
 
 bool path_extend(const struct subject *subject) {
-    char *value; // setenv copies it
     const char *before = bare_getenv(subject->envp, "PYTHONPATH");
-    struct bare_text text;
-    if (setenv == NULL ||
-        (value = bare_map(VALUE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1)) == NULL)
+    if (setenv == NULL)
         return false;
+    char *value = bare_map(VALUE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1); // setenv copies it
+    if (value == NULL)
+        return false;
+    struct bare_text text;
     bare_text(&text, value, VALUE_BYTES);
     bare_add(&text, subject->root);
     bare_add(&text, "/pillion/boot/.");
-    if (before != NULL)
-        bare_add(&text, before[0] != 0 ? ":" : "/");
-    bare_add(&text, before != NULL ? before : "");
-    bool done = !text.cut && setenv("PYTHONPATH", value, 1) == 0;
+    // A program that starts itself anew before it opens Python (uWSGI's reload) has it already.
+    bool done = before != NULL && bare_starts(before, value);
+    if (!done) {
+        bare_add(&text, before == NULL ? "" : before[0] == 0 ? "/" : ":");
+        bare_add(&text, before != NULL ? before : "");
+        done = !text.cut && setenv("PYTHONPATH", value, 1) == 0;
+    }
     bare_unmap(value, VALUE_BYTES);
     return done;
 }
