@@ -21,6 +21,7 @@ struct pillion_ring {
 // The same fields in the same order in rings.py.
 struct pillion_ring_facts {
     uint64_t start_ticks;
+    uint64_t pid_namespace;
     uint64_t created_ns;
     uint64_t counters[RING_COUNTERS];
     uint32_t pid;
@@ -103,6 +104,7 @@ error:
 void pillion_ring_facts(const struct pillion_ring *ring, struct pillion_ring_facts *out) {
     const struct ring_image *image = &ring->image;
     out->start_ticks = image->start_ticks;
+    out->pid_namespace = image->pid_namespace;
     out->created_ns = image->created_ns;
     memcpy(out->counters, image->counters, sizeof out->counters);
     out->pid = image->pid;

@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#define INITIAL_NAMESPACE 0xEFFFFFFCu // PROC_PID_INIT_INO of the kernel
 #define STAT_BYTES (1u << 20) // of /proc/stat: its line of interrupts is long on large machines, and comes first
 
 static size_t read_file(const char *path, char *out, size_t capacity) {
@@ -32,6 +33,21 @@ uint64_t process_start_ticks(void) {
     for (int field = 2; at != NULL && field < 22; field++)
         at = strchr(at + 1, ' ');
     return at != NULL ? strtoull(at, NULL, 10) : 0;
+}
+
+uint64_t process_pid_namespace(void) {
+    char text[64];
+    ssize_t bytes = readlink("/proc/self/ns/pid", text, sizeof text - 1); // pid:[4026531836]
+    if (bytes <= 5)
+        return 0;
+    text[bytes] = 0;
+    return strncmp(text, "pid:[", 5) == 0 ? strtoull(text + 5, NULL, 10) : 0;
+}
+
+void process_name_suffix(uint64_t pid_namespace, char *out) {
+    out[0] = 0;
+    if (pid_namespace != 0 && pid_namespace != INITIAL_NAMESPACE)
+        snprintf(out, PROCESS_SUFFIX_BYTES, "-%llu", (unsigned long long)pid_namespace);
 }
 
 uint64_t process_boot_s(void) {

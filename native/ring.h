@@ -52,9 +52,10 @@ struct ring_options {
 
 // --- producer side, any thread -------------------------------------------------------------------------------------
 
-// Makes <directory>/<pid>-<startticks>.ring, mode 0600 (with .1, .2 … after the ticks if that exists: an exec before
-// us). UNSUPPORTED: not a tmpfs; NO_MEMORY: the tmpfs is full; FULL: ended processes left too much in the folder; IO:
-// errno says; then try again with directory NULL.
+// Makes <directory>/<pid>-<startticks>.ring, mode 0600, or 0640 where the folder is setgid: a shared one, of the
+// collector's group. In another pid namespace than the machine's first, -<its inode> follows the ticks; then .1, .2 …
+// if that exists: an exec before us. UNSUPPORTED: not a tmpfs; NO_MEMORY: the tmpfs is full; FULL: ended processes left
+// too much in the folder; IO: errno says; then try again with directory NULL.
 MUST_USE enum status ring_create(struct ring **out, const struct ring_options *options);
 bool ring_is_shared(const struct ring *ring);
 const char *ring_path(const struct ring *ring);  // "" when private

@@ -24,10 +24,16 @@
 #define TMPFS_MAGIC_NUMBER 0x01021994
 #define RENAME_NOREPLACE_FLAG 1u // <linux/fs.h>; older than the headers of the oldest libc we load in
 #define LIMIT_DEFAULT (16u << 20)
-#define PATH_ROOM 64u    // for "/.<pid>-<ticks>.<serial>.tmp"
+#define PATH_ROOM 128u   // for "/.<pid>-<ticks>-<namespace>.<serial>.<8 random digits>.tmp"
 #define NAMES_TRIED 100u // a pid and its start time may have left rings before: exec
 
 static _Atomic uint32_t serials;
+
+// With the pid, the process's name for good.
+struct owner {
+    uint64_t start_ticks;
+    uint64_t pid_namespace;
+};
 
 static enum status reserve_space(int fd, uint64_t from, uint64_t bytes) {
     int refused;
@@ -54,8 +60,14 @@ static enum status map_private(struct ring *ring) {
     return STATUS_OK;
 }
 
+// Of many users, whose files have the group of a collector that may read them.
+static bool is_shared(const char *directory) {
+    struct stat about;
+    return stat(directory, &about) == 0 && (about.st_mode & S_ISGID) != 0;
+}
+
 // A file that has the space, the lock and a mapping, still under its temporary name.
-static enum status map_file(struct ring *ring, const char *temporary) {
+static enum status map_file(struct ring *ring, const char *temporary, bool shared_folder) {
     enum status status = STATUS_IO;
     struct statfs system = {0};
     void *memory = MAP_FAILED;
@@ -68,6 +80,8 @@ static enum status map_file(struct ring *ring, const char *temporary) {
         status = STATUS_UNSUPPORTED;
         goto done;
     }
+    if (shared_folder && fchmod(fd, 0640) != 0)
+        goto done;
     status = reserve_space(fd, 0, bytes_of(RING_SEGMENTS_FIRST));
     if (status != STATUS_OK)
         goto done;
@@ -113,7 +127,7 @@ static enum status publish(struct ring *ring, const char *temporary, size_t stem
     return STATUS_IO;
 }
 
-static void fill(struct ring *ring, const struct ring_options *options, uint64_t start_ticks) {
+static void fill(struct ring *ring, const struct ring_options *options, const struct owner *owner) {
     struct ring_file *file = ring->file;
     memcpy(file->magic, RING_MAGIC, sizeof file->magic);
     file->layout = RING_LAYOUT;
@@ -121,7 +135,8 @@ static void fill(struct ring *ring, const struct ring_options *options, uint64_t
     file->segment_bytes = RING_SEGMENT_BYTES;
     file->segments_max = ring->segments_max;
     file->pid = (uint32_t)getpid();
-    file->start_ticks = start_ticks;
+    file->start_ticks = owner->start_ticks;
+    file->pid_namespace = owner->pid_namespace;
     file->created_ns = clock_real_ns();
     memcpy(file->instance_id, options->instance_id, sizeof file->instance_id);
     ids_bytes(file->ring_id, sizeof file->ring_id);
@@ -158,7 +173,7 @@ static struct ring *new_handle(const struct ring_options *options) {
 }
 
 // The file, from nothing to its published name. The temporary name is gone in any case.
-static enum status make_shared(struct ring *ring, const struct ring_options *options, uint64_t ticks) {
+static enum status make_shared(struct ring *ring, const struct ring_options *options, const struct owner *owner) {
     enum status status = ring_folder_room(options->directory, options->folder_bytes);
     if (status != STATUS_OK)
         return status;
@@ -166,14 +181,19 @@ static enum status make_shared(struct ring *ring, const struct ring_options *opt
     char *temporary = malloc(room);
     if (temporary == NULL)
         return STATUS_NO_MEMORY;
-    snprintf(temporary, room, "%s/.%d-%llu.%u.tmp", options->directory, getpid(), (unsigned long long)ticks,
-             ring->serial);
-    int stem = snprintf(ring->path, room, "%s/%d-%llu", options->directory, getpid(), (unsigned long long)ticks);
-    status = map_file(ring, temporary);
+    char suffix[PROCESS_SUFFIX_BYTES];
+    uint32_t random; // nobody else can take this name before us
+    ids_bytes((uint8_t *)&random, sizeof random);
+    process_name_suffix(owner->pid_namespace, suffix);
+    int stem = snprintf(ring->path, room, "%s/%d-%llu%s", options->directory, getpid(),
+                        (unsigned long long)owner->start_ticks, suffix);
+    snprintf(temporary, room, "%s/.%s.%u.%08x.tmp", options->directory, ring->path + strlen(options->directory) + 1,
+             ring->serial, random);
+    status = map_file(ring, temporary, is_shared(options->directory));
     if (status == STATUS_OK) {
         madvise(ring->file, ring->mapped_bytes, MADV_DONTFORK);
         ring->shared = true;
-        fill(ring, options, ticks);
+        fill(ring, options, owner);
         status = publish(ring, temporary, (size_t)stem);
         if (status != STATUS_OK)
             unlink(temporary);
@@ -189,13 +209,13 @@ enum status ring_create(struct ring **out, const struct ring_options *options) {
     struct ring *ring = new_handle(options);
     if (ring == NULL)
         return STATUS_NO_MEMORY;
-    uint64_t ticks = process_start_ticks();
+    struct owner owner = {process_start_ticks(), process_pid_namespace()};
     enum status status;
     if (options->directory != NULL) {
-        status = make_shared(ring, options, ticks);
+        status = make_shared(ring, options, &owner);
     } else if ((status = map_private(ring)) == STATUS_OK) {
         madvise(ring->file, ring->mapped_bytes, MADV_DONTFORK);
-        fill(ring, options, ticks);
+        fill(ring, options, &owner);
     }
     if (status != STATUS_OK) {
         int saved = errno;

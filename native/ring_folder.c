@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // ring_folder: whether a folder takes one more ring. A tmpfs is memory, and of a container its own: where no collector
 // comes to fetch what ended processes left, that must not grow for ever. Living processes are never refused: what all
-// rings take together is asked first, and only when it is much, whose owner is gone (the lock is free). Runs on an
-// application's thread, once for each ring that is made: some microseconds for each entry.
+// rings take together is asked first, and only when it is much, whose owner is gone (the lock is free). In a shared
+// folder each user has a share of its own: nobody can use up another's. Runs on an application's thread, once for each
+// ring that is made: some microseconds for each entry.
 #define _GNU_SOURCE
 #include "ring_layout.h"
 #include <dirent.h>
@@ -40,7 +41,7 @@ static struct total count(DIR *folder, bool only_left) {
     for (const struct dirent *entry = readdir(folder); entry != NULL; entry = readdir(folder)) {
         struct stat about;
         if (!is_ring(entry->d_name) || fstatat(dirfd(folder), entry->d_name, &about, AT_SYMLINK_NOFOLLOW) != 0 ||
-            (only_left && has_owner(dirfd(folder), entry->d_name)))
+            about.st_uid != geteuid() || (only_left && has_owner(dirfd(folder), entry->d_name)))
             continue;
         total.bytes += (uint64_t)about.st_blocks * 512;
         total.files++;

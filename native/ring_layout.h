@@ -17,7 +17,7 @@
 #include <stdatomic.h>
 
 #define RING_MAGIC "PILLRING"
-#define RING_LAYOUT 2u
+#define RING_LAYOUT 3u
 #define RING_SEGMENT_BYTES 262144u
 #define RING_SEGMENTS_FIRST 3u // at rest: below 1 MiB
 #define RING_SEGMENTS_STEP 4u
@@ -54,6 +54,7 @@ struct ring_file {
     uint64_t created_ns;  // since the epoch
     uint8_t instance_id[16];
     uint8_t ring_id[RING_ID_BYTES];
+    uint64_t pid_namespace;                           // inode of the one that `pid` is of; 0: not known
     _Atomic uint32_t ended;                           // 1: the process left it in order
     alignas(64) _Atomic uint64_t tail;                // where the next record goes
     alignas(64) _Atomic uint64_t head;                // oldest record that was not released

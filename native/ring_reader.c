@@ -37,6 +37,7 @@ enum status ring_image_parse(struct ring_image *out, uint8_t *memory, size_t byt
         goto bad;
     out->pid = file->pid;
     out->start_ticks = file->start_ticks;
+    out->pid_namespace = file->pid_namespace;
     out->created_ns = file->created_ns;
     memcpy(out->instance_id, file->instance_id, sizeof out->instance_id);
     memcpy(out->ring_id, file->ring_id, sizeof out->ring_id);

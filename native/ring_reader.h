@@ -12,6 +12,7 @@ struct ring_image {
     uint8_t *memory; // Owned: the copy
     uint32_t pid;
     uint64_t start_ticks;
+    uint64_t pid_namespace;
     uint64_t created_ns;
     uint8_t instance_id[16];
     uint8_t ring_id[RING_ID_BYTES];

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """rundir: the folder where a node's processes and its collector meet: socket, rings, and a record of each process.
 
-    pillion.sock                     the collector, OTLP over gRPC
-    rings/<pid>-<start ticks>.ring   what a process recorded (native/ring.c)
-    processes/<pid>-<start ticks>.json   what was decided for a process, and why
+    pillion.sock                             the collector, OTLP over gRPC
+    rings/<pid>-<start ticks>[-<ns>].ring    what a process recorded (native/ring.c)
+    processes/<pid>-<start ticks>[-<ns>].json    what was decided for a process, and why
+    guard/                                   starts that nobody has seen end well yet
 
-Both sides find it by the same rule. Rings need a tmpfs: a store into a file on disk can wait for writeback.
+<ns>: inode of the pid namespace, where that isn't the machine's first. Both sides find the folder by the same rule.
+Rings need a tmpfs: a store into a file on disk can wait for writeback.
 """
 
 from __future__ import annotations
@@ -14,6 +16,9 @@ import os
 import sys
 
 SOCKET = "pillion.sock"
+FOLDERS = ("rings", "processes", "guard")
+SHARED = 0o3777  # of these folders, when processes of many users meet: setgid and sticky
+INITIAL_NAMESPACE = 0xEFFFFFFC  # inode of the first pid namespace (PROC_PID_INIT_INO of the kernel)
 
 
 def candidates() -> list[str]:
@@ -38,13 +43,24 @@ def on_tmpfs(path: str) -> bool:
     return kind == "tmpfs"
 
 
+def is_shared(path: str) -> bool:
+    """Made by `pillion up --shared`: one user's, with folders in which anybody may put files and nobody takes any."""
+    try:
+        above, inner = os.lstat(path), os.lstat(os.path.join(path, "rings"))
+    except OSError:
+        return False
+    return above.st_mode & 0o170022 == 0o040000 and inner.st_mode == 0o040000 | SHARED and inner.st_uid == above.st_uid
+
+
 def _usable(path: str) -> bool:
-    """The folder is ours alone and writable, or can be made so."""
+    """The folder is ours alone and writable, or can be made so; or is shared, in a place that is nobody's to take."""
     try:
         status = os.lstat(path)
     except OSError:
         parent = os.path.dirname(path)
         return os.path.isdir(parent) and os.access(parent, os.W_OK | os.X_OK)
+    if path == candidates()[0] and is_shared(path):
+        return True
     return (
         (status.st_mode & 0o170000) == 0o040000 and status.st_uid == os.getuid() and os.access(path, os.W_OK | os.X_OK)
     )
@@ -65,12 +81,19 @@ def choose(configured: str | None) -> str:
 
 
 def make(path: str) -> None:
-    """Makes the folder and those in it, for this user alone. Raises OSError."""
-    for folder in (path, os.path.join(path, "rings"), os.path.join(path, "processes")):
+    """Makes the folder and those in it, for this user alone. What is there stays as it is. Raises OSError.
+
+    Nothing is made in another user's folder, not even by root: that is for the collector to do, which it belongs to.
+    """
+    for folder in (path, *(os.path.join(path, name) for name in FOLDERS)):
+        if os.path.lexists(folder):
+            continue
+        if folder != path and os.stat(path).st_uid != os.geteuid():
+            raise PermissionError(13, "another user's folder, and no collector has made its parts")
         try:
             os.mkdir(folder, 0o700)
         except FileExistsError:
-            pass  # made before, or by somebody else just now
+            pass  # by somebody else just now
 
 
 def start_ticks() -> int:
@@ -80,6 +103,19 @@ def start_ticks() -> int:
             return int(stat.read().rpartition(b")")[2].split()[19])
     except (OSError, ValueError, IndexError):
         return 0
+
+
+def pid_namespace() -> int:
+    """The inode of the pid namespace in which our pid means something. 0: not readable."""
+    try:
+        return int(os.readlink("/proc/self/ns/pid")[len("pid:[") : -1])
+    except (OSError, ValueError):
+        return 0
+
+
+def name(pid: int, ticks: int, namespace: int) -> str:
+    """What a process's files are called: the same in native/ring_file.c."""
+    return f"{pid}-{ticks}" + (f"-{namespace}" if namespace not in (0, INITIAL_NAMESPACE) else "")
 
 
 def _json(value: object) -> str:
@@ -108,14 +144,24 @@ def record(path: str, fields: dict[str, object]) -> str:
 
     No json module: it would be imported into every process for this one line.
     """
-    ticks = start_ticks()
-    name = os.path.join(path, "processes", f"{os.getpid()}-{ticks}.json")
-    known = {"pid": os.getpid(), "start_ticks": ticks, "exe": sys.executable or "", "parent_pid": os.getppid()}
+    pid, ticks, namespace = os.getpid(), start_ticks(), pid_namespace()
+    known: dict[str, object] = {"pid": pid, "start_ticks": ticks, "pid_ns": namespace, "uid": os.getuid()}
+    known.update(exe=sys.executable or "", parent_pid=os.getppid())
     text = ",".join(f"{_json(key)}:{_json(value)}" for key, value in {**known, **fields}.items())
-    descriptor = os.open(name + ".new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    folder = os.path.join(path, "processes")
+    stem = name(pid, ticks, namespace)
+    # A name that nobody else can have taken before: in a shared folder it could be a link to a file of ours.
+    fresh = os.path.join(folder, f".{stem}.{os.urandom(4).hex()}.new")
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    final = os.path.join(folder, stem + ".json")
     try:
+        if os.stat(folder).st_mode & 0o2000:
+            os.fchmod(descriptor, 0o640)  # its group is the collector's
         os.write(descriptor, f"{{{text}}}\n".encode("ascii"))
+        os.replace(fresh, final)
+    except OSError:
+        os.unlink(fresh)
+        raise
     finally:
         os.close(descriptor)
-    os.replace(name + ".new", name)
-    return name
+    return final

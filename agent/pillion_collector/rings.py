@@ -65,16 +65,19 @@ class Batch:
 class Ring:
     """What a ring holds from `start` on.
 
-    `ended`: the process left it in order. `head` is the position of the oldest record that was not acknowledged.
-    `metrics` are ExportMetricsServiceRequest bytes. `skipped` records were begun and never finished, `refused` ones
-    make no sense: both counted as recorded.
+    `pid` is what the process is called in `pid_namespace` (an inode; 0: not known). `alive`: its owner is; `ended`: it
+    left it in order. `head` is the position of the oldest record that was not acknowledged. `metrics` are
+    ExportMetricsServiceRequest bytes. `skipped` records were begun and never finished, `refused` ones make no sense:
+    both counted as recorded.
     """
 
     pid: int
     start_ticks: int
+    pid_namespace: int
     created_ns: int
     ring_id: bytes
     instance: bytes
+    alive: bool
     ended: bool
     head: int
     resource: bytes
@@ -89,6 +92,7 @@ class Ring:
 class _Facts(ctypes.Structure):
     _fields_ = (
         ("start_ticks", ctypes.c_uint64),
+        ("pid_namespace", ctypes.c_uint64),
         ("created_ns", ctypes.c_uint64),
         ("counters", ctypes.c_uint64 * COUNTERS),
         ("pid", ctypes.c_uint32),
@@ -192,9 +196,11 @@ def _read(path: str | os.PathLike[str], whole: bool, start: int | None) -> Ring:
         return Ring(
             pid=facts.pid,
             start_ticks=facts.start_ticks,
+            pid_namespace=facts.pid_namespace,
             created_ns=facts.created_ns,
             ring_id=bytes(facts.ring_id),
             instance=bytes(facts.instance_id),
+            alive=not dead,
             ended=bool(facts.ended),
             head=facts.head,
             resource=ctypes.string_at(facts.resource, facts.resource_bytes),

@@ -4,6 +4,7 @@
 #define _GNU_SOURCE
 #include "check.h"
 #include "otlp.h"
+#include "process.h"
 #include "ring_layout.h"
 #include "ring_reader.h"
 #include <dirent.h>
@@ -57,9 +58,10 @@ static void a_ring_is_one_small_private_file_without_descriptor(void) {
     REQUIRE(stat(ring_path(ring), &about) == 0);
     CHECK((about.st_mode & 07777) == 0600 && about.st_size <= 1 << 20);
     CHECK(about.st_blocks * 512 >= about.st_size); // reserved: no store can hit a full tmpfs
-    char expected[128];
-    snprintf(expected, sizeof expected, "%s/%d-%llu.ring", directory, getpid(),
-             (unsigned long long)ring->file->start_ticks);
+    char expected[128], suffix[PROCESS_SUFFIX_BYTES];
+    process_name_suffix(ring->file->pid_namespace, suffix);
+    snprintf(expected, sizeof expected, "%s/%d-%llu%s.ring", directory, getpid(),
+             (unsigned long long)ring->file->start_ticks, suffix);
     CHECK(strcmp(ring_path(ring), expected) == 0);
     REQUIRE(ring_grow(ring) == STATUS_OK && stat(ring_path(ring), &about) == 0);
     CHECK(about.st_size > 1 << 20 && about.st_blocks * 512 >= about.st_size);
@@ -68,6 +70,31 @@ static void a_ring_is_one_small_private_file_without_descriptor(void) {
     CHECK(about.st_blocks * 512 <= 1 << 20);
     ring_destroy(ring);
     CHECK(entries(directory) == 0);
+}
+
+static void in_a_setgid_folder_its_group_may_read_a_ring(void) {
+    struct stat about;
+    REQUIRE(chmod(directory, 03777) == 0);
+    mode_t before = umask(0077);
+    struct ring *ring = make();
+    umask(before);
+    REQUIRE(stat(ring_path(ring), &about) == 0);
+    CHECK((about.st_mode & 07777) == 0640);
+    ring_destroy(ring);
+    REQUIRE(chmod(directory, 0700) == 0);
+}
+
+static void a_name_tells_the_pid_namespace_only_if_it_is_not_the_first(void) {
+    char suffix[PROCESS_SUFFIX_BYTES];
+    process_name_suffix(0xEFFFFFFC, suffix);
+    CHECK(strcmp(suffix, "") == 0);
+    process_name_suffix(0, suffix);
+    CHECK(strcmp(suffix, "") == 0);
+    process_name_suffix(4026532711, suffix);
+    CHECK(strcmp(suffix, "-4026532711") == 0);
+    struct stat about;
+    REQUIRE(stat("/proc/self/ns/pid", &about) == 0);
+    CHECK(process_pid_namespace() == about.st_ino);
 }
 
 static void a_ring_with_records_stays_and_the_next_one_gets_another_name(void) {
@@ -93,6 +120,7 @@ static void a_reader_sees_identity_counters_and_records(void) {
     ring_count(ring, RING_RECORDED, 5);
     CHECK(ring_push(ring, RING_SPAN, "abc", 3, "de", 2) == STATUS_OK);
     REQUIRE(ring_image_read(&image, ring_path(ring), RING_WHOLE, false) == STATUS_OK);
+    CHECK(image.pid_namespace == process_pid_namespace());
     CHECK(image.pid == (uint32_t)getpid() && image.start_ticks == ring->file->start_ticks);
     CHECK(memcmp(image.instance_id, "0123456789abcdef", 16) == 0 && image.counters[RING_RECORDED] == 5);
     CHECK(image.view.resource_bytes == 8 && memcmp(image.view.resource, "resource", 8) == 0);
@@ -246,6 +274,8 @@ int main(void) {
     snprintf(directory, sizeof directory, "/dev/shm/pillion-test-%d", getpid());
     REQUIRE(mkdir(directory, 0700) == 0);
     RUN(a_ring_is_one_small_private_file_without_descriptor);
+    RUN(in_a_setgid_folder_its_group_may_read_a_ring);
+    RUN(a_name_tells_the_pid_namespace_only_if_it_is_not_the_first);
     RUN(a_ring_with_records_stays_and_the_next_one_gets_another_name);
     RUN(a_reader_sees_identity_counters_and_records);
     RUN(what_is_no_tmpfs_is_refused_and_leaves_nothing);

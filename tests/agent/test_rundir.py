@@ -15,7 +15,7 @@ def test_the_configured_folder_wins_and_is_made_private(tmp_path: Path) -> None:
     path = rundir.choose(str(tmp_path / "run"))
     rundir.make(path)
     rundir.make(path)
-    for folder in (path, f"{path}/rings", f"{path}/processes"):
+    for folder in (path, f"{path}/rings", f"{path}/processes", f"{path}/guard"):
         assert os.stat(folder).st_mode & 0o777 == 0o700
 
 
@@ -40,5 +40,6 @@ def test_a_record_is_json_whatever_the_texts_are(tmp_path: Path) -> None:
     path = rundir.record(str(tmp_path), dict(odd))
     read = json.loads(Path(path).read_text())
     assert {key: read[key] for key in odd} == odd
-    assert Path(path).name == f"{os.getpid()}-{rundir.start_ticks()}.json" and read["pid"] == os.getpid()
+    assert Path(path).stem == rundir.name(os.getpid(), rundir.start_ticks(), rundir.pid_namespace())
+    assert (read["pid"], read["pid_ns"], read["uid"]) == (os.getpid(), rundir.pid_namespace(), os.getuid())
     assert os.stat(path).st_mode & 0o777 == 0o600
