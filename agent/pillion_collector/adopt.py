@@ -26,6 +26,7 @@ import orjson
 from pillion_collector import ended, ends, rings, unfinished
 from pillion_collector.adopt_folder import Dead, RingFolder
 from pillion_collector.processes import Process
+from pillion_collector.processes_ring import name_of
 from pillion_collector.store import Batch, EndRow, Kind, Mark, Outcome, StoreError
 
 log = logging.getLogger("pillion.adopt")
@@ -158,8 +159,8 @@ class Adopter:
         for one in dead:
             try:
                 ring = rings.peek(one.path)
-                if f"{ring.pid}-{ring.start_ticks}" != one.process:
-                    raise rings.RingError(f"{one.path}: the ring of process {ring.pid}-{ring.start_ticks}")
+                if str(name_of(ring)) != one.process:
+                    raise rings.RingError(f"{one.path}: the ring of process {name_of(ring)}")
                 found.setdefault(ring.ring_id, _Adoption(one, ring))
             except rings.RingError as error:
                 self._folder.unreadable(one.path, error)

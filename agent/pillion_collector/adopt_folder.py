@@ -19,10 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from pillion_collector import rings
+from pillion_collector import neighbours, rings
+from pillion_collector.neighbours import RING, File, Troubles
 from pillion_collector.processes import Process
-from pillion_collector.processes_find import FILES, RING_NAME
-from pillion_collector.processes_read import read_stat
+from pillion_collector.processes_read import Stat, read_stat
 
 log = logging.getLogger("pillion.adopt")
 SOON_S: Final = 0.05  # a process is on its way out: look again
@@ -54,6 +54,7 @@ class RingFolder:
         self._lock = -1
         self._free_since: dict[str, float] = {}  # path -> when its lock was first seen free
         self._tries: Counter[str] = Counter()
+        self._troubles = Troubles()
         self._scanned = 0.0
 
     def hold(self) -> bool:
@@ -82,25 +83,19 @@ class RingFolder:
         self._scanned = now_s if every else self._scanned
         found: list[Dead] = []
         wait_s, seen = REST_S, set()
-        with contextlib.suppress(OSError), os.scandir(self._path) as entries:
-            for number, entry in enumerate(entries):
-                if number >= FILES:
-                    break
-                match = RING_NAME.fullmatch(entry.name)
-                if match is None:
-                    if every:
-                        self._sweep(entry)
-                    continue
-                seen.add(entry.path)
-                name = f"{match[1]}-{match[2]}"
-                one, soon_s = self._look(entry.path, name, every, now_s)
-                wait_s = min(wait_s, soon_s)
-                if one is not None:
-                    found.append(one)
+        for file in neighbours.find(self._path, RING, self._troubles):
+            seen.add(file.path)
+            one, soon_s = self._look(file, every, now_s)
+            wait_s = min(wait_s, soon_s)
+            if one is not None:
+                found.append(one)
+        if every:
+            self._sweep_all()
         self._free_since = {path: since for path, since in self._free_since.items() if path in seen}
         return found, wait_s
 
-    def _look(self, path: str, name: str, every: bool, now_s: float) -> tuple[Dead | None, float]:
+    def _look(self, file: File, every: bool, now_s: float) -> tuple[Dead | None, float]:
+        path, name = file.path, str(file.who)
         process = self._process_of(name)
         watched = process is not None and process.alive and process.pidfd >= 0
         if watched and not every and path not in self._free_since:
@@ -109,23 +104,22 @@ class RingFolder:
             if rings.owner_alive(path):
                 self._free_since.pop(path, None)
                 return None, REST_S if watched else UNWATCHED_S
-            exit = self._fate(path, name, process, now_s - self._free_since.setdefault(path, now_s))
+            exit = self._fate(file, process, now_s - self._free_since.setdefault(path, now_s))
         except rings.RingError as error:
             self.unreadable(path, error)
             return None, REST_S
         return (None, SOON_S) if exit is None else (Dead(path, name, exit), REST_S)
 
-    def _fate(self, path: str, name: str, process: Process | None, free_s: float) -> dict[str, Any] | None:
+    def _fate(self, file: File, process: Process | None, free_s: float) -> dict[str, Any] | None:
         """None: not yet known."""
         if process is not None and not process.alive:
             return process.exit or {"unknown": True}
-        pid, ticks = map(int, name.split("-"))
-        stat = read_stat(pid)
-        if stat is None or stat.start_ticks != ticks or stat.state in "ZX":
+        stat = _stat(file, process)
+        if stat is None or stat.state in "ZX":
             return None if free_s < EXEC_S else {"unknown": True}  # the process reader will know in a moment, or never
         if stat.exiting and free_s < EXITING_S:
             return None
-        left = rings.peek(path).ended
+        left = rings.peek(file.path).ended
         if free_s < (LEAVING_S if left else EXEC_S):
             return None
         return {"unknown": True} if left else {"exec": True}
@@ -147,14 +141,24 @@ class RingFolder:
             if self._counts["aside"] > ASIDE:
                 os.unlink(path)
             os.rename(path, aside)
-            os.utime(aside, follow_symlinks=False)
+
+    def _sweep_all(self) -> None:
+        ignored = 0
+        with contextlib.suppress(OSError), os.scandir(self._path) as entries:
+            for number, entry in enumerate(entries):
+                if number >= neighbours.LOOKED_AT:
+                    break
+                if RING.fullmatch(entry.name) is None:
+                    ignored += 1
+                    self._sweep(entry)
+        self._counts["ignored"] = ignored
 
     def _sweep(self, entry: os.DirEntry[str]) -> None:
         """Leftovers: what was put aside, and rings that were never finished."""
         if not (entry.name.startswith(".") and entry.name.endswith((_ASIDE, ".tmp"))):
             return
         with contextlib.suppress(OSError):
-            if entry.stat(follow_symlinks=False).st_mtime > time.time() - KEEP_S:
+            if entry.stat(follow_symlinks=False).st_ctime > time.time() - KEEP_S:  # its user may set the other times
                 return
             if entry.name.endswith(".tmp") and _is_locked(entry.path):
                 return
@@ -166,6 +170,13 @@ class RingFolder:
         self._counts[reason] += 1
         if self._counts[reason] == 1:
             log.warning("%s (further ones are only counted)", text)
+
+
+def _stat(file: File, process: Process | None) -> Stat | None:
+    """Of the very process, if /proc shows it."""
+    here = process.here if process is not None else file.who.pid if not file.who.namespace else None
+    stat = read_stat(here) if here is not None else None
+    return stat if stat is not None and stat.start_ticks == file.who.start_ticks else None
 
 
 def _is_there(folder: int) -> bool:

@@ -45,6 +45,7 @@ _TRACES: _Columns = (
 )
 _PROCESSES: _Columns = (
     (Column("PID", True), lambda one: str(one["pid"])),
+    (Column("CONTAINER"), lambda one: (one["container"] or DASH)[:12]),
     (Column("SERVICE", shrink=2), lambda one: Cell(one["service"] or DASH, "cyan")),
     (Column("COMMAND", shrink=1), lambda one: one["command"] or DASH),
     (Column("PYTHON"), lambda one: one["python"] or DASH),
@@ -176,7 +177,9 @@ def _show(columns: _Columns, rows: Sequence[_Row], screen: Screen) -> str:
 
 def _state(one: _Row) -> Cell:
     if one["alive"]:
-        return Cell("running", "green")
+        return Cell("running, not to be seen from here" if one["hidden"] else "running", "green")
+    if one["hidden"] and not one["exit"]:
+        return Cell("not to be seen from here", "dim")
     end = one["exit"] or {}
     if "code" in end:
         return Cell(f"exit {end['code']}", "red" if end["code"] else "dim")

@@ -2,7 +2,7 @@
 """How a process ended: exit code or signal, also when its parent has asked first, and whether for want of memory.
 
 A zombie's status lies in /proc; once the parent has taken it, Linux >= 6.15 still tells it by the pidfd. Where neither
-is to be had it stays unknown. A SIGKILL was the OOM killer's when the cgroup has counted one more since we last looked.
+is to be had it stays unknown.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from pillion_collector.processes_read import read_stat
 _INFO: Final = struct.Struct("=QQ11Ii")  # struct pidfd_info of <linux/pidfd.h> in its first size
 _GET_INFO: Final = 3 << 30 | _INFO.size << 16 | 0xFF << 8 | 11  # _IOWR(PIDFS_IOCTL_MAGIC, 11, struct pidfd_info)
 _INFO_EXIT: Final = 1 << 3
-_CGROUPS: Final = "/sys/fs/cgroup"
 
 
 def exit_of(pidfd: int, pid: int, start_ticks: int) -> dict[str, Any]:
@@ -70,43 +69,3 @@ def _exit(status: int | None) -> dict[str, Any]:
         code = os.waitstatus_to_exitcode(status)
         return {"code": code} if code >= 0 else {"signal": -code}
     return {"unknown": True}
-
-
-class OomKills:
-    """How often the OOM killer came to the cgroups of the processes that live."""
-
-    def __init__(self, root: str = _CGROUPS) -> None:
-        self._root = root
-        self._seen: dict[str, int] = {}
-
-    def meet(self, pid: int) -> str | None:
-        """The file that will tell, None when there is none. To be asked while the process lives."""
-        with contextlib.suppress(OSError), open(f"/proc/{pid}/cgroup", encoding="utf-8") as file:
-            for line in file:
-                _, controllers, path = line.rstrip("\n").split(":", 2)
-                if controllers == "":
-                    name = f"{self._root}{path}/memory.events"
-                elif "memory" in controllers.split(","):
-                    name = f"{self._root}/memory{path}/memory.oom_control"
-                else:
-                    continue
-                if (count := _oom_kills(name)) is not None:
-                    self._seen.setdefault(name, count)
-                    return name
-        return None
-
-    def killed(self, name: str | None) -> bool:
-        """Whether there is one more than before. One answer a kill."""
-        count = _oom_kills(name) if name else None
-        if name is None or count is None or count <= self._seen.get(name, count):
-            return False
-        self._seen[name] += 1
-        return True
-
-
-def _oom_kills(name: str) -> int | None:
-    with contextlib.suppress(OSError, ValueError), open(name, encoding="ascii") as file:
-        for line in file:
-            if line.startswith("oom_kill "):
-                return int(line.split()[1])
-    return None

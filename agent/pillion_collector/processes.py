@@ -3,36 +3,41 @@
 
 One thread. A process becomes known by what boot wrote (processes/*.json), by its ring (both are noticed at once, so
 that short lives are seen), or by a received resource with pid and creation time; it is the same only while pid and
-start ticks are. Its end is noticed by a pidfd at once. What /proc refuses is logged once and counted after.
+start ticks are (pids.py: in whatever pid namespace). Its end is noticed by a pidfd at once. Of a process that /proc
+doesn't show here the ring's lock alone tells whether it lives. What /proc refuses is counted once for each process.
 """
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import select
 import signal
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import orjson
 import psutil
 
-from pillion_collector.ended import OomKills, exit_of
+from pillion_collector import neighbours
+from pillion_collector.containers import cgroup_of, container_in
+from pillion_collector.ended import exit_of
 from pillion_collector.ledger import Ledger
-from pillion_collector.processes_find import RING_NAME, Found, find_file, find_files, find_resources, forget_file
-from pillion_collector.processes_read import METRICS, SUM, Sample, Stat, cores, look, read_stat, started_ns
-from pillion_collector.processes_ring import Rings
+from pillion_collector.neighbours import RING, Troubles
+from pillion_collector.oom import OomKills
+from pillion_collector.pids import Name, Pids, uids
+from pillion_collector.processes_find import Found, find_file, find_files, find_resources, forget_file, sweep
+from pillion_collector.processes_points import points_of, resource_of
+from pillion_collector.processes_read import Sample, Stat, cores, look, read_stat, started_ns
+from pillion_collector.processes_ring import Rings, Told
 from pillion_collector.store import Mark, PointRow, ResourceRow, StoreError
 from pillion_collector.watch import Watch
 
 INTERVAL_S = 5.0
+SWEEP_S = 600.0
 KEPT_ENDED = 1000  # ended processes in the list; the oldest go first
 _log = logging.getLogger("pillion.processes")
 
@@ -49,9 +54,12 @@ class Keeps(Protocol):
 
 @dataclass
 class Process:
-    """One process, alive or ended. `resource_id` None: nothing was stored for it yet."""
+    """One process, alive or ended. `here`: its pid in our /proc, None when it isn't to be seen there."""
 
     found: Found
+    here: int | None = None
+    hidden: bool = False  # it lives, or lived, where /proc doesn't show it
+    container: str | None = None
     parent_pid: int | None = None
     started_ns: int | None = None
     alive: bool = False
@@ -63,6 +71,11 @@ class Process:
     cpu: float | None = None
     ledger: Ledger | None = None  # of the rings that it has
     oom: str | None = None  # the file that tells whether the OOM killer came
+
+    @property
+    def pid(self) -> int:
+        """As the node calls it; where it can't be seen, as it calls itself."""
+        return self.here if self.here is not None else self.found.who.pid
 
 
 class Processes:
@@ -83,8 +96,11 @@ class Processes:
         self._poll = select.poll()
         self._poll.register(self._wake, select.POLLIN)
         self._by_fd: dict[int, Process] = {}
-        self.troubles: Counter[str] = Counter()  # what could not be read or stored, by reason
-        self._rings = Rings(run_dir, self.troubles, store.mark)
+        self.troubles = Troubles()  # what could not be read or stored, by reason
+        self._rings = Rings(run_dir, self.troubles, store.mark, self._owns)
+        self._pids = Pids()
+        self._noticed_s = time.monotonic()  # when we heard of the files that are being looked at
+        self._swept_s = time.monotonic()
         self._oom = OomKills()
         self._news = Watch()
         if self._news.fd >= 0:
@@ -115,6 +131,7 @@ class Processes:
     def cycle(self, now_ns: int) -> int:
         """Finds, looks, stores; returns how many points were handed to the store."""
         before = len(self._known)
+        self._noticed_s = time.monotonic()
         self._follow()
         for found in (*find_files(self._run_dir, self.troubles), *self.read_rings(), *self._received()):
             self._meet(found)
@@ -124,6 +141,7 @@ class Processes:
             if process.alive:
                 points += self._sample(process, now_ns, resources)
         self._save(points, resources)
+        self._oom.settle()
         self._forget(now_ns)
         if len(self._known) != before:
             self._changed()
@@ -154,6 +172,7 @@ class Processes:
     def _arrived(self) -> None:
         """New rings and records: their processes may end any moment."""
         before = len(self._known)
+        self._noticed_s = time.monotonic()
         news = self._news.news()
         if news is None:
             for found in (*find_files(self._run_dir, self.troubles), *self.read_rings()):
@@ -171,16 +190,17 @@ class Processes:
         """Whose file this is. A ring is written now and then; who is known already needs no look into it."""
         if not folder.endswith("rings"):
             return find_file(os.path.join(folder, name), self.troubles)
-        match = RING_NAME.fullmatch(name)
-        known = match and self._known.get(f"{match[1]}-{match[2]}")
-        if match is None or (known and known.alive and known.found.instance):
+        who = neighbours.who(name, RING)
+        known = who and self._known.get(str(who))
+        if who is None or (known and known.alive and known.found.instance):
             return None
         one = self._rings.read(name)
         return one[0] if one else None
 
     def _received(self) -> list[Found]:
+        by_instance = {one.found.instance: one.found.who for one in self.known() if one.alive and one.found.instance}
         try:
-            return find_resources(self._store, self._boot_s)
+            return find_resources(self._store, self._boot_s, by_instance)
         except StoreError as error:
             self._trouble("resources", str(error))
             return []
@@ -189,31 +209,67 @@ class Processes:
         """Brings the ledgers of known processes up to date (any thread); returns whose rings there are."""
         found = self._rings.look()
         for known in self.known():
-            known.ledger = found[known.found.id][1] if known.found.id in found else None
-        return [one for one, _ in found.values()]
+            told = found.get(known.found.id)
+            known.ledger = told.ledger if told else None
+            self._judge(known, told)
+        return [told.found for told in found.values()]
+
+    def _judge(self, process: Process, told: Told | None) -> None:
+        """Whether one lives that /proc doesn't show: as long as it holds the lock on a ring."""
+        if process.here is not None or process.ended_ns is not None:
+            return
+        if told is not None and told.alive:
+            process.alive, process.exit = True, None
+        elif process.alive:
+            process.alive, process.ended_ns, process.exit = False, time.time_ns(), {"unknown": True}
+            self._tell_end()
+
+    def _owns(self, who: Name) -> bool:
+        """Whether a file that says it is this process's may be: it belongs to the process's user, or to root."""
+        known = self._known.get(str(who))
+        if not who.uid or known is None:
+            return True
+        if known.alive and known.here is not None:
+            mine = who.uid in uids(known.here)
+        else:
+            mine = known.found.who.uid in (None, 0, who.uid)
+        if not mine and self.troubles.once("forged", (str(who), who.uid)):
+            _log.warning("%s: a file of user %d says it is of this process, which is another user's", who, who.uid)
+        return mine
 
     def _meet(self, found: Found) -> None:
         known = self._known.get(found.id)
         if known is not None:
-            known.found = known.found.merge(found)
+            if self._owns(found.who):
+                known.found = known.found.merge(found)
+                if known.hidden and not known.alive:  # its ring may have come after its record
+                    known.alive = known.ended_ns is None and self._rings.alive(found.id)
             return
-        process = Process(found, started_ns=started_ns(found.start_ticks, self._boot_s))
-        stat = read_stat(found.pid)
-        if stat is not None and stat.start_ticks == found.start_ticks:
-            self._watch(process, stat)
+        process = Process(found, started_ns=started_ns(found.who.start_ticks, self._boot_s))
+        process.here = self._pids.find(found.who, self._noticed_s)
+        stat = read_stat(process.here) if process.here is not None else None
+        if stat is not None and process.here is not None:
+            if found.who.uid and found.who.uid not in uids(process.here):
+                self.troubles.once("forged", (found.id, found.who.uid))
+                return
+            self._watch(process, process.here, stat)
         elif found.remote:
             return  # a resource whose process is not of this node, or gone before we came
-        if not process.alive:
+        else:
+            process.here, process.hidden = None, self._pids.hidden(found.who.namespace)
+            process.alive = self._rings.alive(found.id)
+            process.container = found.who.container
+        if not process.alive and not process.hidden:
             process.exit = {"unknown": True}
         with self._lock:
             self._known[found.id] = process
         if not process.alive:
             self._tell_end()
 
-    def _watch(self, process: Process, stat: Stat) -> None:
+    def _watch(self, process: Process, pid: int, stat: Stat) -> None:
         """Holds on to the process by descriptor and handle; both are checked again, for the pid may have moved on."""
         process.parent_pid = stat.parent_pid
-        pid = process.found.pid
+        cgroup = cgroup_of(pid)
         try:
             process.handle = psutil.Process(pid)
             process.pidfd = os.pidfd_open(pid)
@@ -227,14 +283,16 @@ class Processes:
                 os.close(process.pidfd)
             return
         process.alive = True
-        process.oom = self._oom.meet(pid)
+        process.oom = self._oom.file_of(cgroup)
+        process.container = container_in(cgroup) or process.found.who.container
         if process.pidfd >= 0:
             self._by_fd[process.pidfd] = process
             self._poll.register(process.pidfd, select.POLLIN)
 
     def _ended(self, process: Process, now_ns: int) -> None:
-        process.exit = exit_of(process.pidfd, process.found.pid, process.found.start_ticks)
-        if process.exit.get("signal") == signal.SIGKILL and self._oom.killed(process.oom):
+        kills = self._oom.count(process.oom)  # before all else: the group may go
+        process.exit = exit_of(process.pidfd, process.here or 0, process.found.who.start_ticks)
+        if process.exit.get("signal") == signal.SIGKILL and self._oom.killed(process.oom, kills):
             process.exit["oom"] = True
         process.ended_ns = now_ns
         process.alive = False
@@ -248,8 +306,10 @@ class Processes:
 
     def _sample(self, process: Process, now_ns: int, resources: dict[int, ResourceRow]) -> list[PointRow]:
         found = process.found
-        stat = read_stat(found.pid)
-        if stat is None or stat.start_ticks != found.start_ticks or stat.state in "ZX" or process.handle is None:
+        if process.here is None:
+            return []
+        stat = read_stat(process.here)
+        if stat is None or stat.start_ticks != found.who.start_ticks or stat.state in "ZX" or process.handle is None:
             self._ended(process, now_ns)
             return []
         try:
@@ -258,15 +318,12 @@ class Processes:
             self._trouble(f"look:{type(error).__name__}", str(error))
             return []
         for part in sample.denied:
-            self._trouble(
-                f"denied:{part}",
-                f"/proc/{found.pid}: {part} may not be read; run the collector as the same user or root",
-            )
+            self._denied(part, process)
         process.cpu, process.sample, process.parent_pid = cores(sample, process.sample), sample, stat.parent_pid
         if not found.instance or found.decision == "not":
             return []
-        row = found.resource_row or _own_resource(process)
-        if found.resource_row is None:
+        row, ours = resource_of(found, process.started_ns or now_ns, process.container)
+        if ours:
             resources[row.resource_id] = row
         return points_of(sample, row.resource_id, process.started_ns or now_ns)
 
@@ -283,50 +340,24 @@ class Processes:
         ended = [one for one in self.known() if not one.alive]
         for process in ended:
             forget_file(self._run_dir, process.found.id, now_ns)
+        if time.monotonic() > self._swept_s + SWEEP_S:
+            self._swept_s = time.monotonic()
+            sweep(self._run_dir, now_ns)
         for process in ended[KEPT_ENDED:]:
             with self._lock:
                 self._known.pop(process.found.id, None)
+
+    def _denied(self, part: str, process: Process) -> None:
+        reason = f"denied:{part}"
+        if self.troubles.once(reason, process.found.id) and self.troubles[reason] == 1:
+            _log.warning(
+                "/proc/%s: %s may not be read; the rest is. To have it, run the collector as the same user, or as root"
+                " with CAP_SYS_PTRACE (further ones are only counted)",
+                process.here,
+                part,
+            )
 
     def _trouble(self, reason: str, text: str) -> None:
         self.troubles[reason] += 1
         if self.troubles[reason] == 1:
             _log.warning("%s: %s (further ones are only counted)", reason, text)
-
-
-def points_of(sample: Sample, resource_id: int, began_ns: int) -> list[PointRow]:
-    """The points of one look, named as the conventions name them."""
-    rows = []
-    for (name, which), value in sample.values.items():
-        metric = METRICS[name]
-        attributes = {metric.attribute: orjson.dumps(which).decode()} if metric.attribute else None
-        rows.append(
-            PointRow(
-                sample.time_ns,
-                resource_id,
-                name,
-                metric.unit,
-                value,
-                metric.kind,
-                attributes,
-                began_ns if metric.kind == SUM else 0,
-                metric.monotonic,
-                2 if metric.kind == SUM else 0,
-            )
-        )
-    return rows
-
-
-def _own_resource(process: Process) -> ResourceRow:
-    """The resource of a process that has sent nothing yet: what is known of it, under an id made from its identity."""
-    found = process.found
-    created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime((process.started_ns or 0) / 1e9))
-    attributes = {
-        "service.name": found.service or "",
-        "service.instance.id": found.instance or "",
-        "process.pid": found.pid,
-        "process.creation.time": created,
-        "process.executable.name": found.command,
-    }
-    digest = hashlib.blake2b(f"{found.service}\0{found.instance}\0{found.id}".encode(), digest_size=8).digest()
-    encoded = {key: orjson.dumps(value).decode() for key, value in attributes.items() if value != ""}
-    return ResourceRow(int.from_bytes(digest, "little"), found.service or "", found.instance or "", found.pid, encoded)

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
-from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -17,26 +16,24 @@ from typing import Any
 
 import orjson
 
+from pillion_collector import neighbours
+from pillion_collector.neighbours import RECORD, Troubles
+from pillion_collector.pids import Name
 from pillion_collector.processes_read import TICKS_A_SECOND, read_stat
 from pillion_collector.store import ResourceRow
 
 FILE_BYTES = 64 << 10
-FILES = 10_000
 KEEP_FILE_S = 600  # of a process that is gone, so that `pillion why` can still be asked
-_NAME = re.compile(r"(\d{1,10})-(\d{1,20})\.json")
-RING_NAME = re.compile(r"(\d{1,10})-(\d{1,20})(?:\.\d{1,4})?\.ring")  # .1, .2 …: more rings of one process
-
-
+_BAD_RECORD_S = 3600  # what was never one, or was torn
 _RESOURCES = """SELECT DISTINCT ON (resource_id) resource_id, service, instance, pid, attributes
 FROM resources WHERE pid IS NOT NULL"""
 
 
 @dataclass(frozen=True)
 class Found:
-    """What is known of a process from outside. `remote`: only a received resource tells of it."""
+    """What is known of a process from outside. `who.pid` is its own word. `remote`: only a received resource tells."""
 
-    pid: int
-    start_ticks: int
+    who: Name
     service: str | None = None
     instance: str | None = None
     command: str = ""
@@ -48,7 +45,7 @@ class Found:
 
     @property
     def id(self) -> str:
-        return f"{self.pid}-{self.start_ticks}"
+        return str(self.who)
 
     def merge(self, other: Found) -> Found:
         """The newer word wins where it says something; a received resource is kept."""
@@ -70,40 +67,59 @@ class Found:
         )
 
 
-def find_files(run_dir: Path, troubles: Counter[str]) -> list[Found]:
+def find_files(run_dir: Path, troubles: Troubles) -> list[Found]:
     """Every record of boot; a broken one is counted and left alone."""
-    try:
-        entries = list(os.scandir(run_dir / "processes"))[:FILES]
-    except OSError:
-        return []
-    return [one for entry in entries if (one := find_file(entry.path, troubles)) is not None]
+    files = neighbours.find(run_dir / "processes", RECORD, troubles)
+    return [one for file in files if (one := find_file(file.path, troubles)) is not None]
 
 
-def find_file(path: str, troubles: Counter[str]) -> Found | None:
+def find_file(path: str, troubles: Troubles) -> Found | None:
     """One record of boot."""
-    match = _NAME.fullmatch(os.path.basename(path))
-    if match is None:
+    who = neighbours.who(os.path.basename(path), RECORD)
+    if who is None:
         return None
-    record = _record(path)
-    if record is None:
-        troubles["bad_record"] += 1
+    text = neighbours.read(path, FILE_BYTES)
+    record = _record(text[0]) if text is not None else None
+    if text is None or record is None or not _is_of(record, who):
+        troubles.once("bad_record", path)
         return None
-    return _from_record(Found(int(match[1]), int(match[2])), record)
+    return _from_record(Found(replace(who, uid=text[1].st_uid)), record)
 
 
 def forget_file(run_dir: Path, process_id: str, now_ns: int) -> None:
     """Removes the record of an ended process once it is old."""
     path = run_dir / "processes" / f"{process_id}.json"
     with contextlib.suppress(OSError):
-        if path.stat().st_mtime_ns < now_ns - KEEP_FILE_S * 10**9:
+        if path.lstat().st_ctime_ns < now_ns - KEEP_FILE_S * 10**9:
             path.unlink()
 
 
-def find_resources(store: Any, boot_s: float) -> list[Found]:
-    """Processes of this node that told their pid and creation time in a received resource."""
+def sweep(run_dir: Path, now_ns: int) -> None:
+    """Removes what lies among the records and is none: torn, foreign, never finished. Once it is old."""
+    with contextlib.suppress(OSError), os.scandir(run_dir / "processes") as entries:
+        for number, entry in enumerate(entries):
+            if number >= neighbours.LOOKED_AT:
+                return
+            if RECORD.fullmatch(entry.name) and find_file(entry.path, Troubles()) is not None:
+                continue
+            with contextlib.suppress(OSError):
+                if entry.stat(follow_symlinks=False).st_ctime_ns < now_ns - _BAD_RECORD_S * 10**9:
+                    os.unlink(entry.path)
+
+
+def find_resources(store: Any, boot_s: float, by_instance: Mapping[str, Name]) -> list[Found]:
+    """Processes of this node that told their pid and creation time in a received resource.
+
+    `by_instance`: who is known by a file, which tells more exactly who it is.
+    """
     rows = store.query(_RESOURCES)
     found = []
     for resource_id, service, instance, pid, attributes in rows:
+        known = by_instance.get(instance or "")
+        if known is not None and known.pid == pid:
+            row = ResourceRow(resource_id, service, instance, pid, attributes)
+            found.append(Found(known, service or None, instance, resource_row=row))
+            continue
         stat = read_stat(pid) if 0 < pid < 1 << 31 else None
         created_s = _created_s(attributes)
         if stat is None or created_s is None or abs(boot_s + stat.start_ticks / TICKS_A_SECOND - created_s) > 2.0:
@@ -113,19 +129,30 @@ def find_resources(store: Any, boot_s: float) -> list[Found]:
         python = _plain(attributes.get("process.runtime.version"))
         found.append(
             Found(
-                pid, stat.start_ticks, service or None, instance or None, command, python, resource_row=row, remote=True
+                Name(pid, stat.start_ticks),
+                service or None,
+                instance or None,
+                command,
+                python,
+                resource_row=row,
+                remote=True,
             )
         )
     return found
 
 
-def _record(path: str) -> dict[str, Any] | None:
+def _record(text: bytes) -> dict[str, Any] | None:
     try:
-        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-            record = orjson.loads(file.read(FILE_BYTES))
-    except (OSError, ValueError):
+        record = orjson.loads(text)
+    except ValueError:
         return None
     return record if isinstance(record, dict) else None
+
+
+def _is_of(record: dict[str, Any], who: Name) -> bool:
+    """Whether it says of itself what its name says, where it says something."""
+    told = {"pid": who.pid, "start_ticks": who.start_ticks, **({"pid_ns": who.namespace} if who.namespace else {})}
+    return all(record.get(key, value) == value for key, value in told.items())
 
 
 def _from_record(one: Found, record: dict[str, Any]) -> Found:

@@ -43,7 +43,7 @@ def _rows(store: Reads, known: list[Process], asked: dict[str, Any]) -> list[dic
     for process in known:
         if process.ledger is not None:
             told = process.found
-            one = _row(told.id, told.pid, told.service, told.instance, process.alive)
+            one = _row(told.id, process.pid, told.service, told.instance, process.alive)
             found[told.id] = _add_live(one, process.ledger)
     for name, pid, service, instance, time_ns, *numbers in store.query(_ENDED, {**asked, "limit": ENDED}):
         one = found.setdefault(name, _row(name, pid, service, instance, False))
@@ -55,7 +55,7 @@ def _rows(store: Reads, known: list[Process], asked: dict[str, Any]) -> list[dic
         told = process.found
         spans = counted.get((told.service or "", told.instance or ""), 0)
         if spans:
-            found[told.id] = _row(told.id, told.pid, told.service, told.instance, process.alive)
+            found[told.id] = _row(told.id, process.pid, told.service, told.instance, process.alive)
             found[told.id].update(stored=spans, recorded=None, waiting=None, in_flight=None, balanced=None)
     return list(found.values())
 

@@ -179,7 +179,7 @@ def _processes(known: list[Process]) -> list[Family]:
 
 def _labels(process: Process) -> dict[str, str | None]:
     found = process.found
-    return {"service_name": found.service, "service_instance_id": found.instance, "pid": str(found.pid)}
+    return {"service_name": found.service, "service_instance_id": found.instance, "pid": str(process.pid)}
 
 
 def prometheus_name(name: str, metric: Metric) -> str:

@@ -47,7 +47,12 @@ def describe(process: Process, spans: int, crash: bool) -> dict[str, Any]:
     found, sample = process.found, process.sample if process.alive else None
     return {
         "id": found.id,
-        "pid": found.pid,
+        "pid": process.pid,
+        "own_pid": found.who.pid,
+        "pid_namespace": found.who.namespace or None,
+        "container": process.container,
+        "hidden": process.hidden,
+        "denied": sorted(sample.denied) if sample else [],
         "service": found.service,
         "instance": found.instance,
         "command": found.command or (sample.stat.name if sample else ""),

@@ -13,7 +13,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,10 +64,11 @@ def spawn(
     stdout: int = subprocess.PIPE,
     stderr: int = subprocess.PIPE,
     session: bool = False,  # of its own: a Ctrl-C at the terminal is not for it
+    within: Sequence[str] = (),  # a command that runs it
 ) -> subprocess.Popen[bytes]:
     clean = {key: value for key, value in os.environ.items() if not key.startswith(("PILLION_", "OTEL_"))}
     return subprocess.Popen(
-        [sys.executable, "-c", MAIN, *arguments],
+        [*within, sys.executable, "-c", MAIN, *arguments],
         stdout=stdout,
         stderr=stderr,
         start_new_session=session,
@@ -82,10 +83,12 @@ def running() -> Iterator[Start]:
     shared = Path(tempfile.mkdtemp(prefix="pln-", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None))
     started: list[subprocess.Popen[bytes]] = []
 
-    def begin(*arguments: str, data: Path | None = None, run_dir: Path | None = None) -> Running:
+    def begin(
+        *arguments: str, data: Path | None = None, run_dir: Path | None = None, within: Sequence[str] = ()
+    ) -> Running:
         data, run_dir = data or folder / "data", run_dir or shared / "run"
         fixed = ["up", "--json", "--data", str(data), "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0"]
-        process = spawn([*fixed, *arguments], {"PILLION_RUN_DIR": str(run_dir)})
+        process = spawn([*fixed, *arguments], {"PILLION_RUN_DIR": str(run_dir)}, within=within)
         started.append(process)
         assert process.stdout is not None and process.stderr is not None
         line = process.stdout.readline()

@@ -7,7 +7,6 @@ import fcntl
 import json
 import os
 import shutil
-import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -16,7 +15,7 @@ from pathlib import Path
 import pytest
 from pillion_collector import adopt, rings
 from pillion_collector.adopt import Adopter
-from pillion_collector.adopt_folder import ASIDE, KEEP_S, RingFolder
+from pillion_collector.adopt_folder import ASIDE, RingFolder
 from pillion_collector.store import Batch, Kind, Outcome, Store, StoreBusy, StoreError
 
 from tests.collector.conftest import Running, Start, eventually
@@ -86,7 +85,9 @@ def hurt(path: Path, how: str) -> None:
 
 
 @pytest.mark.parametrize("how", HOSTILE)
-def test_what_is_no_ring_is_counted_put_aside_and_removed_when_it_is_old(ring: Path, store: Store, how: str) -> None:
+def test_what_is_no_ring_is_counted_put_aside_and_removed_when_it_is_old(
+    ring: Path, store: Store, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = ring.parent
     hurt(ring, how)
     adopter = adopter_of(folder, store)
@@ -98,8 +99,8 @@ def test_what_is_no_ring_is_counted_put_aside_and_removed_when_it_is_old(ring: P
     again.round()
     again.stop()
     assert list(folder.iterdir()) == [aside]  # somebody may want to look at it
-    old = time.time() - KEEP_S - 60
-    os.utime(aside, (old, old), follow_symlinks=False)
+    os.utime(aside, (2e9, 2e9), follow_symlinks=False)  # what its user can set tells nothing
+    monkeypatch.setattr("pillion_collector.adopt_folder.KEEP_S", -1.0)
     third = adopter_of(folder, store)
     third.round()
     assert list(folder.iterdir()) == [] or how == "folder"  # that one is not ours to empty
@@ -131,18 +132,20 @@ def test_hostile_counters_do_not_keep_a_ring_from_being_adopted(ring: Path, stor
 
 
 def test_the_leftover_of_a_process_that_was_killed_while_it_made_its_ring_is_removed_when_old_and_unlocked(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counts: Counter[str] = Counter()
-    fresh, old, held = (tmp_path / f".{number}-1.0.tmp" for number in (1, 2, 3))
-    for path in (fresh, old, held):
-        path.write_bytes(bytes(1000))
+    old, held = (tmp_path / f".{number}-1.0.tmp" for number in (1, 2))
     for path in (old, held):
+        path.write_bytes(bytes(1000))
         os.utime(path, (0, 0))
     with held.open("rb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         assert RingFolder(tmp_path, lambda name: None, counts).dead(1000.0) == ([], 5.0)
-        assert sorted(tmp_path.iterdir()) == [fresh, held]
+        assert sorted(tmp_path.iterdir()) == [old, held]
+        monkeypatch.setattr("pillion_collector.adopt_folder.KEEP_S", -1.0)
+        assert RingFolder(tmp_path, lambda name: None, counts).dead(1000.0) == ([], 5.0)
+        assert sorted(tmp_path.iterdir()) == [held]
     assert counts["removed"] == 1
 
 

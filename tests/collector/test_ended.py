@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from pillion_collector import ended
-from pillion_collector.ended import OomKills, exit_of
+from pillion_collector.ended import exit_of
 from pillion_collector.processes_read import read_stat
 from pillion_collector.watch import Watch
 
@@ -67,19 +67,6 @@ def test_a_process_that_lives_has_not_ended() -> None:
 )
 def test_an_end_in_words(exit: dict[str, int] | None, text: str, kind: str) -> None:
     assert (ended.text(exit), ended.kind(exit)) == (text, kind)
-
-
-def test_one_more_oom_kill_of_the_cgroup_is_one_kill(tmp_path: Path) -> None:
-    line = next(line for line in Path("/proc/self/cgroup").read_text().splitlines() if line.startswith("0::"))
-    events = tmp_path / line[3:].lstrip("/") / "memory.events"
-    events.parent.mkdir(parents=True, exist_ok=True)
-    events.write_text("low 0\noom 5\noom_kill 2\n")
-    kills = OomKills(str(tmp_path))
-    name = kills.meet(os.getpid())
-    assert name is not None and not kills.killed(name)
-    events.write_text("low 0\noom 9\noom_kill 3\n")
-    assert kills.killed(name) and not kills.killed(name)
-    assert kills.meet(2**22 + 7) is None and not kills.killed(None)
 
 
 @pytest.fixture

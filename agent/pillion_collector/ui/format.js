@@ -110,6 +110,7 @@ export function parseDuration(text) {
 /** What is left of a decision to show: how a process ended. */
 export function ending(process) {
   if (process.alive) return "running";
+  if (process.hidden && !process.exit) return "not to be seen from here";
   const exit = process.exit ?? {};
   if (exit.signal !== undefined) return `killed by ${SIGNALS[exit.signal] ?? `signal ${exit.signal}`}${exit.oom ? ", out of memory" : ""}`;
   if (exit.code !== undefined) return exit.code === 0 ? "ended, code 0" : `failed, code ${exit.code}`;

@@ -70,6 +70,7 @@ function processTable() {
   const columns = [
     { key: "service", title: "Service", class: "main", cell: nameCell },
     { key: "pid", title: "PID", class: "num", cell: (row) => row.pid },
+    { key: "container", title: "Container", class: "mono wide-l", cell: (row) => containerCell(row) },
     { key: "command", title: "Command", class: "wide-m", cell: (row) => [h("bdi", null, line(row.command, 40)), row.python ? h("span", { class: "faint" }, ` ${line(row.python, 20)}`) : null] },
     { key: "cpu", title: "CPU", class: "num", hint: "Of one core", cell: (row) => (row.alive ? percent(row.cpu) : "–") },
     { key: "memory", title: "Memory", class: "num", cell: (row) => (row.alive ? bytes(row.memory_bytes) : "–") },
@@ -86,6 +87,10 @@ function processTable() {
 function nameCell(row) {
   const name = row.service ? service(row.service) : h("span", { class: "service" }, h("i", { class: "dot none", "aria-hidden": "true" }), h("bdi", { class: "faint" }, line(row.command, 40)));
   return h("a", { href: link("processes", row.id), tabindex: -1, class: row.depth ? "child" : null, style: row.depth ? { "margin-left": `${Math.min(row.depth, 6) * 14 - 14}px` } : {} }, name);
+}
+
+export function containerCell(row) {
+  return row.container ? h("bdi", { title: line(row.container, 64) }, line(row.container.slice(0, 12), 12)) : "–";
 }
 
 export function decisionCell(row) {
