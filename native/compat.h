@@ -116,6 +116,22 @@ static inline void compat_tracing_resume(PyThreadState *thread) {
 #endif
 }
 
+// One step of a coroutine or iterator. 1: *out is what it gave, 0: *out is what it returned, -1: an exception.
+static inline int compat_iter_send(PyObject *iterator, PyObject *value, PyObject **out) {
+#if PY_VERSION_HEX >= 0x030a0000
+    PySendResult outcome = PyIter_Send(iterator, value, out);
+    return outcome == PYGEN_NEXT ? 1 : outcome == PYGEN_RETURN ? 0 : -1;
+#else
+    if (value == Py_None && Py_TYPE(iterator)->tp_iternext != NULL)
+        *out = Py_TYPE(iterator)->tp_iternext(iterator);
+    else
+        *out = PyObject_CallMethod(iterator, "send", "O", value);
+    if (*out != NULL)
+        return 1;
+    return _PyGen_FetchStopIterationValue(out) == 0 ? 0 : -1;
+#endif
+}
+
 // Raises again what compat_take_exception took. Steals `value`.
 static inline void compat_give_exception(PyObject *value) {
 #if PY_VERSION_HEX >= 0x030c0000

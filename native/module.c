@@ -137,7 +137,7 @@ static PyObject *start_py(PyObject *module, PyObject *args, PyObject *kwargs) {
     options.spans_exported = traces != 0;
     propagate_trace = trace != 0;
     propagate_baggage = baggage != 0;
-    wsgi_capture_query = query != 0;
+    request_capture_query = query != 0;
     if ((options.resource = resource_of(resource)) == NULL)
         return NULL;
     enum status status = core_start(&options);
@@ -207,15 +207,16 @@ static PyObject *set_type_attribute_py(PyObject *module, PyObject *args) {
     Py_RETURN_NONE;
 }
 
-static PyObject *set_wsgi_py(PyObject *module, PyObject *args) {
+static PyObject *set_requests_py(PyObject *module, PyObject *args) {
     (void)module;
-    PyObject *excluded, *redact;
-    if (!PyArg_ParseTuple(args, "OO:set_wsgi", &excluded, &redact))
+    PyObject *given[3], **kept[3] = {&wsgi_excluded, &asgi_excluded, &request_redact};
+    if (!PyArg_ParseTuple(args, "OOO:set_requests", &given[0], &given[1], &given[2]))
         return NULL;
-    Py_XDECREF(wsgi_excluded);
-    Py_XDECREF(wsgi_redact);
-    wsgi_excluded = excluded == Py_None ? NULL : Py_NewRef(excluded);
-    wsgi_redact = redact == Py_None ? NULL : Py_NewRef(redact);
+    for (int i = 0; i < 3; i++) {
+        PyObject *py_old = *kept[i];
+        *kept[i] = given[i] == Py_None ? NULL : Py_NewRef(given[i]);
+        Py_XDECREF(py_old);
+    }
     Py_RETURN_NONE;
 }
 
@@ -244,7 +245,8 @@ static PyMethodDef methods[] = {
     {"gc_callback", FAST(runtime_gc_callback_py), METH_FASTCALL, "gc_callback(phase, info)"},
     {"eventloop_lag", runtime_eventloop_lag_py, METH_O, "eventloop_lag(seconds)"},
     {"set_tick", runtime_set_tick_py, METH_O, "set_tick(callable | None)"},
-    {"set_wsgi", set_wsgi_py, METH_VARARGS, "set_wsgi(excluded(environ) | None, redact(query) | None)"},
+    {"set_requests", set_requests_py, METH_VARARGS,
+     "set_requests(wsgi_excluded(environ) | None, asgi_excluded(scope) | None, redact(query) | None)"},
     {"set_type_attribute", set_type_attribute_py, METH_VARARGS, "set_type_attribute(type, name, value)"},
     {NULL},
 };
@@ -270,7 +272,7 @@ PyMODINIT_FUNC PyInit__native(void) {
         return NULL;
     if (PyType_Ready(&Remote_Type) < 0 || module_context_init() < 0 || module_span_init(py_module) < 0 ||
         module_red_init() < 0 || module_scope_init(py_module) < 0 || module_wrap_init(py_module) < 0 ||
-        module_sql_init(py_module) < 0 || module_carry_init() < 0 || module_wsgi_init() < 0) {
+        module_sql_init(py_module) < 0 || module_carry_init() < 0 || module_wsgi_init() < 0 || module_asgi_init() < 0) {
         Py_DECREF(py_module);
         return NULL;
     }

@@ -5,6 +5,7 @@
 #ifndef PILLION_MODULE_H
 #define PILLION_MODULE_H
 
+#include "authority.h"
 #include "compat.h"
 #include "core.h"
 #include "red.h"
@@ -120,6 +121,7 @@ PyObject *scope_span_py(PyObject *module, PyObject *const *args, Py_ssize_t coun
 
 // module_propagate.c
 PyObject *propagate_from_environ(PyObject *environ); // new Remote or NULL, never an exception
+PyObject *propagate_remote(PyObject *traceparent, PyObject *tracestate, PyObject *baggage); // the same, of str or NULL
 PyObject *propagate_extract_environ_py(PyObject *module, PyObject *environ);
 PyObject *propagate_extract_py(PyObject *module, PyObject *mapping);
 PyObject *propagate_inject_py(PyObject *module, PyObject *const *args, Py_ssize_t count);
@@ -200,18 +202,46 @@ static inline void hook_leave(PyThreadState *thread) {
 void hook_error(PyObject *where); // counts and reports the exception that is set, and clears it
 int module_wrap_init(PyObject *module);
 
+// module_request.c: the SERVER span of an HTTP request. Texts that are absent are {NULL, 0}.
+struct request {
+    struct authority_text method, scheme, version;
+    // what follows is asked for where the span is recorded
+    struct authority_text agent, forwarded, forwarded_host, forwarded_for, host; // headers
+    struct authority_text server, peer;                                          // the socket's two ends
+    uint32_t server_port, peer_port;                                             // 0: unknown
+    PyObject *path, *query;                                                      // Borrowed: str, or NULL
+};
+struct authority_text request_text(PyObject *value); // of a str; of anything else nothing
+SpanObject *request_begin(const struct request *request, PyObject *parent, uint32_t scope_id); // NULL: no memory
+void request_describe(SpanObject *span, const struct request *request);
+void request_status(SpanObject *span, int code);                 // of the response
+void request_failed(SpanObject *span, int code);                 // by its status alone
+void request_record_failure(SpanObject *span);                   // by the exception that is set
+bool request_is_excluded(PyObject *excluded, PyObject *request); // what `excluded`, which may be NULL, says of it
+extern PyObject *request_redact;                                 // Owned. callable(query: str) -> str, or NULL
+extern bool request_capture_query;
+void module_request_init(void); // after core_start
+
 // module_wsgi_body.c: what the application and the server get in place of start_response and the body
 PyObject *wsgi_start_response(PyObject *original, SpanObject *span);             // new or NULL with an exception
 PyObject *wsgi_body(PyObject *result, PyObject *file_wrapper, SpanObject *span); // steals result; may be it
 void wsgi_restore(SpanObject *span, PyObject *previous);                         // previous is current again
-void wsgi_record_failure(SpanObject *span);                                      // the exception that is set
 int module_wsgi_body_init(void);
 
 // module_wsgi.c
 PyObject *wsgi_call(PyObject *original, uint32_t scope_id, PyObject *const *args, size_t nargsf, PyObject *kwnames);
 extern PyObject *wsgi_excluded; // Owned. callable(environ) -> bool, or NULL
-extern PyObject *wsgi_redact;   // Owned. callable(query: str) -> str, or NULL
-extern bool wsgi_capture_query;
-int module_wsgi_init(void); // after core_start
+int module_wsgi_init(void);     // after core_start
+
+// module_asgi_send.c: what the application gets in place of send, and the server in place of the coroutine
+PyObject *asgi_send(PyObject *original, SpanObject *span); // new or NULL with an exception
+// What stands for the application's awaitable, or for a message's (no `send`). Steals `awaitable`; may be it.
+PyObject *asgi_awaited(PyObject *awaitable, SpanObject *span, PyObject *send);
+int module_asgi_send_init(void);
+
+// module_asgi.c
+PyObject *asgi_call(PyObject *original, uint32_t scope_id, PyObject *const *args, size_t nargsf, PyObject *kwnames);
+extern PyObject *asgi_excluded; // Owned. callable(scope) -> bool, or NULL
+int module_asgi_init(void);
 
 #endif

@@ -38,7 +38,7 @@ static PyObject *baggage_clean(PyObject *header) {
     return py_clean;
 }
 
-static PyObject *remote_new(PyObject *traceparent, PyObject *tracestate, PyObject *baggage) {
+PyObject *propagate_remote(PyObject *traceparent, PyObject *tracestate, PyObject *baggage) {
     struct span_context context = {.remote = true};
     Py_ssize_t bytes = 0;
     const char *text = propagate_trace ? header_text(traceparent, &bytes) : NULL;
@@ -78,8 +78,8 @@ PyObject *propagate_from_environ(PyObject *environ) {
         names[2] = PyUnicode_InternFromString("HTTP_BAGGAGE");
         names[0] = PyUnicode_InternFromString("HTTP_TRACEPARENT");
     }
-    return remote_new(compat_dict_get(environ, names[0]), compat_dict_get(environ, names[1]),
-                      compat_dict_get(environ, names[2]));
+    return propagate_remote(compat_dict_get(environ, names[0]), compat_dict_get(environ, names[1]),
+                            compat_dict_get(environ, names[2]));
 }
 
 PyObject *propagate_extract_environ_py(PyObject *module, PyObject *environ) {
@@ -97,7 +97,7 @@ PyObject *propagate_extract_py(PyObject *module, PyObject *mapping) {
         if (py_values[i] == NULL)
             PyErr_Clear();
     }
-    PyObject *py_remote = remote_new(py_values[0], py_values[1], py_values[2]);
+    PyObject *py_remote = propagate_remote(py_values[0], py_values[1], py_values[2]);
     for (int i = 0; i < 3; i++)
         Py_XDECREF(py_values[i]);
     return py_remote != NULL ? py_remote : Py_NewRef(Py_None);
@@ -204,7 +204,7 @@ static PyObject *remote_create(PyTypeObject *type, PyObject *args, PyObject *kwa
     PyObject *traceparent = NULL, *tracestate = NULL, *baggage = NULL;
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OOO:Remote", names, &traceparent, &tracestate, &baggage))
         return NULL;
-    PyObject *py_remote = remote_new(traceparent, tracestate, baggage);
+    PyObject *py_remote = propagate_remote(traceparent, tracestate, baggage);
     if (py_remote == NULL)
         PyErr_SetString(PyExc_ValueError, "Remote: neither a valid traceparent nor a baggage");
     return py_remote;

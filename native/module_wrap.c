@@ -19,6 +19,7 @@ enum wrapper_kind { // below: enum span_kind
     WRAP_CARRY = 13, // and its neighbours: see patch.py
     WRAP_START = 14,
     WRAP_DETACH = 15,
+    WRAP_ASGI = 16,
 };
 
 typedef struct {
@@ -198,6 +199,8 @@ static PyObject *wrapper_vectorcall(PyObject *self, PyObject *const *args, size_
     wrapper->counts.calls++;
     if (wrapper->kind == WRAP_WSGI)
         return wsgi_call(wrapper->original, wrapper->scope_id, args, nargsf, kwnames);
+    if (wrapper->kind == WRAP_ASGI)
+        return asgi_call(wrapper->original, wrapper->scope_id, args, nargsf, kwnames);
     if (wrapper->kind >= WRAP_CARRY) // a method's function follows self
         return carry_call(wrapper->original, 1 - (wrapper->kind - WRAP_CARRY), args, nargsf, kwnames);
     PyObject *py_current = context_get(), *py_result = NULL, *describe = wrapper->describe;

@@ -18,24 +18,6 @@ typedef struct {
     SpanObject *span;                 // Owned
 } BodyObject;
 
-static struct span_text key_status, key_error;
-
-static void set_status_code(SpanObject *object, int code) {
-    struct span_value value = {.type = SPAN_INT, .integer = code};
-    span_set(&object->span, key_status, &value);
-    if (object->note != NULL)
-        red_note_integer(object->note, RED_STATUS, code);
-}
-
-// error.type: the status as text, its three digits.
-static void set_error(SpanObject *object, const char *status) {
-    struct span_value value = {.type = SPAN_STRING, .bytes = 3, .text = status};
-    span_set(&object->span, key_error, &value);
-    span_set_status(&object->span, SPAN_STATUS_ERROR, "", 0);
-    if (object->note != NULL)
-        red_note_text(object->note, RED_ERROR, status, 3);
-}
-
 // --- start_response
 
 static PyObject *start_response_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *kwnames) {
@@ -49,9 +31,9 @@ static PyObject *start_response_call(PyObject *self, PyObject *const *args, size
         if (text == NULL)
             PyErr_Clear();
         if (code >= 100)
-            set_status_code(start->span, code);
+            request_status(start->span, code);
         if (code >= 500 && !start->span->failed)
-            set_error(start->span, text);
+            request_failed(start->span, code);
     }
     return PyObject_Vectorcall(start->original, args, nargsf, kwnames);
 }
@@ -90,13 +72,6 @@ void wsgi_restore(SpanObject *span, PyObject *previous) {
     Py_XDECREF(py_now);
 }
 
-void wsgi_record_failure(SpanObject *span) {
-    PyObject *py_exception = compat_take_exception();
-    if (py_exception != NULL && !PyErr_GivenExceptionMatches(py_exception, PyExc_GeneratorExit) && !span->ended)
-        exception_record(span, py_exception, true);
-    compat_give_exception(py_exception);
-}
-
 // Runs one step of the body with the span current.
 static PyObject *body_step(BodyObject *body, PyObject *(*step)(BodyObject *)) {
     PyObject *py_previous = context_get();
@@ -108,7 +83,7 @@ static PyObject *body_step(BodyObject *body, PyObject *(*step)(BodyObject *)) {
     Py_XDECREF(py_previous);
     compat_give_exception(py_exception);
     if (py_result == NULL && PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_StopIteration))
-        wsgi_record_failure(body->span);
+        request_record_failure(body->span);
     return py_result;
 }
 
@@ -195,7 +170,5 @@ PyObject *wsgi_body(PyObject *result, PyObject *wrapper, SpanObject *span) {
 }
 
 int module_wsgi_body_init(void) {
-    key_status = text_static("http.response.status_code");
-    key_error = text_static("error.type");
     return PyType_Ready(&StartResponse_Type) < 0 || PyType_Ready(&Body_Type) < 0 ? -1 : 0;
 }

@@ -15,7 +15,9 @@ from pillion import config
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable
+    from typing import Any, Callable
+
+    from pillion._native import Span
 
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"))
 DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
@@ -34,6 +36,7 @@ SECRET_KEYS = frozenset(
 )
 CLIENTS = ("requests", "urllib3", "urllib", "http_client", "httpx")
 PLACES = 256
+NAMES = 1024
 VERSIONS = {9: "0.9", 10: "1.0", 11: "1.1", 20: "2", 30: "3"}  # of http.client and urllib3
 
 
@@ -54,10 +57,19 @@ def url_filter(libraries: tuple[str, ...]) -> Callable[[str], bool] | None:
     return config.url_filter(own or lists.get("", ()))[0]
 
 
+def request_filter(
+    libraries: tuple[str, ...], url_of: Callable[[dict[str, Any]], str]
+) -> Callable[[dict[str, Any]], bool] | None:
+    """The same for what a server is asked: of a WSGI environ or an ASGI scope."""
+    match = url_filter(libraries)
+    return None if match is None else lambda request: match(url_of(request))
+
+
 _excluded = url_filter(CLIENTS)
 _is_plain = _excluded is None and not _capture_query  # nothing needs the query
 _peers: dict[int, tuple[ref[object], dict[str, object]]] = {}  # by the socket's id, as long as that is the same socket
 _places: dict[tuple[str, str, int | None], tuple[str, int | None]] = {}
+_names: dict[tuple[str, str], str] = {}
 
 
 def redact_query(query: str) -> str:
@@ -110,6 +122,22 @@ def method_of(method: object) -> tuple[str, str | None]:
         return method, None
     upper = method.upper()
     return (upper if upper in _known else "_OTHER"), method
+
+
+def _named(method: str, template: str) -> str:
+    """A server span's name, kept: an application has few of them."""
+    if len(_names) >= NAMES:
+        _names.clear()
+    known = method_of(method)[0]
+    name = _names[method, template] = f"{'HTTP' if known == '_OTHER' else known} {template}"
+    return name
+
+
+def set_route(entry: Span, method: str, template: str) -> None:
+    """The route's template onto the request's span, and into its name."""
+    entry.set("http.route", template)
+    if entry.recording:
+        entry.name(_names.get((method, template)) or _named(method, template))
 
 
 def _origin(scheme: str, host: object, port: object) -> str:

@@ -22,13 +22,14 @@ if TYPE_CHECKING:
     from pillion.hooks import Hook
 
 __all__ = ["CARRY", "CLIENT", "CONSUMER", "DETACH", "INTERNAL", "OBSERVE", "PRODUCER", "REPLACE", "SERVER", "START"]
-__all__ += ["WSGI", "Call", "Target"]
+__all__ += ["ASGI", "WSGI", "Call", "Target"]
 
 INTERNAL, SERVER, CLIENT, PRODUCER, CONSUMER = 1, 2, 3, 4, 5  # a span of this kind around each call
 OBSERVE, REPLACE, WSGI = 10, 11, 12  # no span · conclude's value instead of the result · a WSGI callable
 # No span, no describe: the method's argument `fn` or `func` runs under the current span, wherever it runs · the same of
 # a function's first argument, a thread's · nothing does: what the call starts for itself begins without a span.
 CARRY, START, DETACH = 13, 14, 15
+ASGI = 16  # no describe: an ASGI callable, as WSGI is one
 FAMILIES = {None: 0, "http": 1, "db": 2}  # inside a span of its family a call makes no second one
 
 

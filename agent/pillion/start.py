@@ -174,11 +174,13 @@ def _hook(settings: config.Config) -> Engine:
     from pillion import _native, hooks, patch
 
     if settings.excluded_urls or settings.capture_query:
-        from pillion import http, wsgi
+        from pillion import asgi, http, wsgi
 
-        match = http.url_filter(("flask", "wsgi"))
-        excluded = (lambda environ: match(wsgi.url_of(environ))) if match else None
-        _native.set_wsgi(excluded, http.redact_query if settings.capture_query else None)
+        _native.set_requests(
+            http.request_filter(("flask", "django", "wsgi"), wsgi.url_of),
+            http.request_filter(("fastapi", "starlette", "django", "asgi"), asgi.url_of),
+            http.redact_query if settings.capture_query else None,
+        )
     made = patch.Engine(hooks.HOOKS, settings.disabled_hooks)
     made.install()
     return made

@@ -35,6 +35,8 @@ class Hook:
 HOOKS: tuple[Hook, ...] = (
     Hook("flask", ("flask.app",), "flask"),
     Hook("wsgi", ("wsgiref.simple_server", "gunicorn.app.base", "werkzeug.serving"), "wsgi"),
+    Hook("asgi", ("uvicorn.config",), "asgi"),
+    Hook("starlette", ("starlette.routing", "fastapi.routing"), "starlette"),
     Hook("urllib3", ("urllib3.connectionpool",), "urllib3"),
     Hook("http_client", ("http.client",), "http_client"),
     Hook(

@@ -11,18 +11,6 @@ import sys
 from pillion import http
 from pillion.patch import OBSERVE, WSGI, Call, Target
 
-NAMES = 1024
-_names: dict[tuple[str, str], str] = {}
-
-
-def named(method: str, template: str) -> str:
-    """The span's name, kept: an application has few of them."""
-    if len(_names) >= NAMES:
-        _names.clear()
-    known = http.method_of(method)[0]
-    name = _names[method, template] = f"{'HTTP' if known == '_OTHER' else known} {template}"
-    return name
-
 
 def route(call: Call) -> None:
     entry = call.entry
@@ -32,11 +20,7 @@ def route(call: Call) -> None:
     rule = request.url_rule
     if rule is None:
         return
-    template = request.environ.get("SCRIPT_NAME", "") + rule.rule
-    entry.set("http.route", template)
-    if entry.recording:
-        key = (request.method, template)
-        entry.name(_names.get(key) or named(*key))
+    http.set_route(entry, request.method, request.environ.get("SCRIPT_NAME", "") + rule.rule)
 
 
 def handled(call: Call, response: object) -> None:

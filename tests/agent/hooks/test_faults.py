@@ -20,6 +20,7 @@ PROGRAMS = [
         "/broken-stream",
     ),
     ("flask_shop.py", "wsgiref", "/items/5", "/crash"),
+    ("asgi_shop.py", "fastapi", "/items/5", "/crash", "/stream"),
     ("http_calls.py", "requests", "/dev/null"),
     ("http_calls.py", "urllib3", "/dev/null"),
     ("http_calls.py", "urllib", "/dev/null"),
