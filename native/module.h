@@ -165,6 +165,9 @@ int module_red_init(void);
 PyObject *sql_py(PyObject *module, PyObject *const *args, Py_ssize_t count);
 int module_sql_init(PyObject *module);
 
+// module_rules.c
+PyObject *rules_py(PyObject *module, PyObject *args);
+
 // module_call.c
 CallObject *call_new(PyObject *const *stack, Py_ssize_t count, PyObject *kwnames); // NULL: no exception
 void call_release(CallObject *call);                                               // the stack is gone; NULL is fine

@@ -167,3 +167,6 @@ def set_requests(
     /,
 ) -> None: ...
 def set_type_attribute(type: type, name: str, value: object, /) -> None: ...
+def rules(
+    exe: bytes, argv: list[bytes], environ: list[bytes], uid: int, root: bytes, /
+) -> tuple[bool, str, str, str]: ...  # deny, code, reason, notes

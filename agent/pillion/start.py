@@ -41,43 +41,62 @@ def boot(via: str = "path", root: str = "") -> None:
     for problem in problems:
         guard.log(problem)
     guard.notes.extend(problems)
-    reason = _why_not(settings)
-    if reason == "PILLION_ENABLED":
-        return
+    code, reason = _why_not(settings)
     _run_dir = rundir.choose(settings.run_dir)
+    if code == "DISABLED" and not os.path.isdir(_run_dir):
+        return
     try:
         rundir.make(_run_dir)
     except OSError as error:
         guard.log(f"PILLION_RUN_DIR {_run_dir}: {error.strerror}; nothing can be found by the collector")
-    if not reason:
+    if not code:
         try:
-            _start(settings)
+            code, reason = _start(settings)
         except Exception as error:
             if any(text in str(error) for text in SECOND):
                 return  # the record is the first one's
             guard.report("start", error)
+            code = "NO_MODULE" if isinstance(error, ImportError) else "START_FAILED"
             reason = f"{type(error).__name__}: {error}"
-    _decided("not" if reason else "injected", reason)
+    _decided(code or "INJECTED", reason)
 
 
-def _why_not(settings: config.Config) -> str:
-    """The reason to stand aside, or an empty text."""
+def _why_not(settings: config.Config) -> tuple[str, str]:
+    """Code (reasons.py) and evidence to stand aside, or two empty texts."""
+    version = ".".join(map(str, sys.version_info[:2]))
     if not settings.enabled:
-        return "PILLION_ENABLED"
+        return "DISABLED", f"PILLION_ENABLED={os.environ.get('PILLION_ENABLED', '')}"
     if settings.disabled:
-        return "OTEL_SDK_DISABLED=true"
+        return "SDK_DISABLED", "OTEL_SDK_DISABLED=true"
     if sys.implementation.name != "cpython":
-        return f"{sys.implementation.name}: CPython alone is supported"
+        return "IMPLEMENTATION", f"{sys.implementation.name}: CPython alone is supported"
     if sys.version_info[:2] > NEWEST:
-        return f"CPython {sys.version_info[0]}.{sys.version_info[1]} is newer than this pillion knows"
+        return "VERSION", f"CPython {version} is newer than this pillion knows"
     enabled = getattr(sys, "_is_gil_enabled", None)
     if enabled is not None and not enabled():
-        return "a free-threaded build of CPython"
-    return ""
+        return "FREE_THREADED", f"a free-threaded build of CPython {version}"
+    return "", ""
 
 
-def _decided(decision: str, reason: str) -> None:
-    _record.update(decision=decision, reason=reason, service=service, pillion=VERSION, time_ns=time.time_ns())
+def _ruled() -> tuple[str, str]:
+    """Code and reason of the rule that denies this process. libpillion.so has asked before it led here."""
+    from pillion import _native
+
+    if _record["via"] == "preload":
+        return "", ""
+    with open("/proc/self/cmdline", "rb") as file:
+        argv = file.read(131072).split(b"\0")[:-1]
+    environ = [name + b"=" + value for name, value in os.environb.items()]
+    exe = os.fsencode(os.readlink("/proc/self/exe"))
+    deny, code, reason, notes = _native.rules(exe, argv, environ, os.getuid(), os.fsencode(str(_record["root"])))
+    guard.notes.extend(notes.splitlines())
+    return (code, reason) if deny else ("", "")
+
+
+def _decided(code: str, reason: str) -> None:
+    """Writes the record. A code that isn't INJECTED says why not."""
+    _record.update(decision="injected" if code == "INJECTED" else "not", code=code, reason=reason)
+    _record.update(service=service, pillion=VERSION, time_ns=time.time_ns())
     _record["python"] = ".".join(map(str, sys.version_info[:3]))
     _record["notes"] = guard.notes
     _record["pid"] = os.getpid()
@@ -87,7 +106,7 @@ def _decided(decision: str, reason: str) -> None:
         guard.log(f"{_run_dir}: no record of this process: {error.strerror}")
 
 
-def _start(settings: config.Config) -> None:
+def _start(settings: config.Config) -> tuple[str, str]:
     global engine, service
     import atexit
 
@@ -95,6 +114,9 @@ def _start(settings: config.Config) -> None:
     _check_native()
     from pillion import _native, resource
 
+    code, reason = _ruled()
+    if code:
+        return code, reason
     attributes = resource.attributes(VERSION, settings.service, settings.resource_attributes, resource.System())
     service = str(attributes["service.name"])
     _record["instance"] = attributes["service.instance.id"]
@@ -107,6 +129,7 @@ def _start(settings: config.Config) -> None:
         runtime_metrics.install()
     if settings.traces:
         engine = _hook(settings)
+    return "", ""
 
 
 def _start_native(settings: config.Config, attributes: dict[str, str | int]) -> None:
@@ -197,7 +220,7 @@ def _instance_bytes(instance: str) -> bytes:
 def tell_notes() -> None:
     """Writes the record again: there is more to tell than when it was decided. Not for a parent's."""
     if _record.get("pid") == os.getpid():
-        _decided(str(_record["decision"]), str(_record["reason"]))
+        _decided(str(_record["code"]), str(_record["reason"]))
 
 
 def stand_down(reason: str) -> None:
@@ -206,4 +229,4 @@ def stand_down(reason: str) -> None:
         engine.undo()
     guard.notes.append(reason)
     guard.log(reason)
-    _decided("not", reason)
+    _decided("OTHER_SDK", reason)

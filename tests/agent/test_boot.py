@@ -112,7 +112,9 @@ def test_switched_off_it_leaves_nothing_behind(traced: Traced) -> None:
     result = traced.run(
         "import sys; print([m for m in sys.modules if 'pillion' in m and '_native' in m])", PILLION_ENABLED="0"
     )
-    assert result.out == "[]\n" and traced.records() == []
+    assert result.out == "[]\n"
+    assert [record["code"] for record in traced.records()] == ["DISABLED"]
+    assert not list((traced.run_dir / "rings").iterdir())
 
 
 def test_an_unwritable_run_directory_changes_nothing_for_the_program(traced: Traced) -> None:
