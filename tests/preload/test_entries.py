@@ -76,6 +76,13 @@ def test_minus_c_and_standard_input_and_a_module(preloaded: Preloaded) -> None:
     assert [record["decision"] for record in preloaded.records()] == ["injected"] * 3
 
 
+@pytest.mark.parametrize("words", [["-S"], ["-IS"], ["-Es", "-S"], ["-W", "ignore", "-S"], ["-X", "dev", "-BS"]])
+def test_without_site_it_is_not_reached_and_says_so(preloaded: Preloaded, words: list[str]) -> None:
+    assert preloaded.same(PYTHON, *words, STATE).code == 3
+    record = preloaded.record()
+    assert (record["decision"], record["code"]) == ("not", "NO_SITE") and "-S" in record["reason"]
+
+
 @pytest.mark.parametrize(
     "words", [["-c", "pass", "-S"], ["-W", "-S", "-c", "pass"], ["-X", "-S", "-c", "pass"], ["--", str(STATE), "-S"]]
 )

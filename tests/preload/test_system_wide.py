@@ -100,8 +100,8 @@ def test_a_setuid_python_is_left_alone_and_no_folder_of_its_users_choice_is_writ
     python = Path(shutil.copy("/usr/bin/python3", public / "python3"))
     python.chmod(0o4755)
     chosen = public / "chosen"
-    for folder in ("processes", "rings", "guard"):
-        (chosen / folder).mkdir(parents=True)
+    for name in ("processes", "rings", "guard"):
+        (chosen / name).mkdir(parents=True)
     (public / "tell.py").write_text("import os, sys; print(os.getuid(), os.geteuid(), 'pillion' in sys.modules)")
     for folder in (chosen, *chosen.iterdir()):
         os.chown(folder, 65534, 65534)

@@ -123,6 +123,14 @@ def test_it_goes_together_with_the_users_own_preload_in_either_order(preloaded: 
     assert [record["decision"] for record in preloaded.records()] == ["injected"] * 3
 
 
+def test_a_tool_that_links_libpython_and_is_none_is_left_alone(preloaded: Preloaded) -> None:
+    gdb = shutil.which("gdb")
+    if gdb is None:
+        pytest.skip("gdb is not on this machine")
+    preloaded.same(gdb, "-nx", "-batch", "-ex", "python import os, sys; print(sys.path, dict(os.environ).get('HOME'))")
+    assert all(record["decision"] == "not" for record in preloaded.records())
+
+
 def test_the_loader_says_nothing_of_it(preloaded: Preloaded) -> None:
     """ldd and the loader's own checks: nothing unresolved, nothing that cannot be preloaded."""
     told = preloaded.command("/bin/sh", "-c", "exec /bin/true", LD_BIND_NOW="1", LD_WARN="1")
