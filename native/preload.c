@@ -44,12 +44,9 @@ static bool unfit(const struct self *self, enum road road, struct verdict *verdi
     return verdict->deny;
 }
 
-// Whether site, which would start pillion, is imported. An embedder's -S may mean anything: it is told by its name.
-static bool lacks_site(const struct self *self, const struct argv_shape *shape, struct verdict *verdict) {
-    if (!shape->no_site || !bare_starts(bare_base(self->subject.exe), "python"))
-        return false;
-    say(verdict, "NO_SITE", "started with -S: site, which would start pillion, is not imported", "");
-    return true;
+static void tell(const struct self *self, const struct verdict *verdict) {
+    if (self->run_dir[0] != 0)
+        record_write(self->run_dir, &self->subject, self->python, verdict);
 }
 
 static void decide(struct self *self, enum road road) {
@@ -64,12 +61,19 @@ static void decide(struct self *self, enum road road) {
         return; // --version, --help: no program runs
     if (!unfit(self, road, &verdict))
         rules_decide(&self->subject, &verdict);
+    if (!verdict.deny && shape.no_site) {
+        say(&verdict, "NO_SITE", "started with -S: site, which would start pillion, is not imported", "");
+        if (!bare_starts(bare_base(self->subject.exe), "python")) {
+            // An embedder's -S may mean anything: the start is waited for, and if it comes its record replaces this.
+            tell(self, &verdict);
+            verdict = (struct verdict){0};
+        }
+    }
     // Probation comes last: what it begins, only a start that takes place may end.
-    bool no = verdict.deny || lacks_site(self, &shape, &verdict) || !probation_begin(&self->subject, run_dir, &verdict);
-    if (no && run_dir[0] != 0)
-        record_write(run_dir, &self->subject, self->python, &verdict);
-    if (no)
+    if (verdict.deny || !probation_begin(&self->subject, run_dir, &verdict)) {
+        tell(self, &verdict);
         return;
+    }
     on_probation = road == BY_PATH ? path_extend(&self->subject) : python_expect(self->subject.root);
     if (!on_probation)
         probation_end();

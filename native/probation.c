@@ -11,6 +11,7 @@
 #include "record.h"
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 
 #define ROW 3                               // deaths of one program
 #define PROGRAMS 5                          // of one executable that died
@@ -22,7 +23,7 @@
 static struct {
     void *page; // holds the lock; NULL: nothing begun
     struct probation_name self;
-    char folder[PROBATION_PATH_BYTES];
+    char *folder; // PROBATION_PATH_BYTES, mapped: a library's own memory is paid for by every program of a container
 } own;
 
 // What a look at the folder gives.
@@ -247,7 +248,10 @@ bool probation_begin(const struct subject *subject, const char *run_dir, struct 
     struct look look = {.now_ns = bare_now_ns()};
     if (run_dir[0] == 0 && !run_dir_make(subject, made, sizeof made))
         return true;
-    if (!run_dir_part(run_dir[0] != 0 ? run_dir : made, "guard", own.folder, sizeof own.folder))
+    if (own.folder == NULL)
+        own.folder = bare_map(PROBATION_PATH_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+    if (own.folder == NULL ||
+        !run_dir_part(run_dir[0] != 0 ? run_dir : made, "guard", own.folder, PROBATION_PATH_BYTES))
         return true;
     look.self.pid = bare_pid();
     look.self.ticks = bare_start_ticks(0);

@@ -83,6 +83,15 @@ def test_without_site_it_is_not_reached_and_says_so(preloaded: Preloaded, words:
     assert (record["decision"], record["code"]) == ("not", "NO_SITE") and "-S" in record["reason"]
 
 
+def test_a_python_of_another_name_says_so_too(preloaded: Preloaded) -> None:
+    named = preloaded.folder / "server"
+    named.symlink_to(Path(PYTHON).resolve())
+    shutil.copy(Path(PYTHON).resolve(), preloaded.folder / "copy")
+    for program in (named, preloaded.folder / "copy"):
+        preloaded.command(program, "-S", "-c", "print(1)", PYTHONHOME=sys.base_prefix)
+    assert [record["code"] for record in preloaded.records()] == ["NO_SITE"] * 2
+
+
 @pytest.mark.parametrize(
     "words", [["-c", "pass", "-S"], ["-W", "-S", "-c", "pass"], ["-X", "-S", "-c", "pass"], ["--", str(STATE), "-S"]]
 )
