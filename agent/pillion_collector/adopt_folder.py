@@ -58,22 +58,30 @@ class RingFolder:
         self._scanned = 0.0
 
     def hold(self) -> bool:
-        """Takes the folder's lock, which another collector may have."""
+        """Takes the folder's lock, which another collector may have.
+
+        A file beside it: the folder itself anybody could lock who may look into it.
+        """
         if self._lock >= 0 and _is_there(self._lock):
             return True
         self.close()
         try:
-            self._lock = os.open(self._path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            self._lock = os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             if isinstance(error, BlockingIOError):
                 self.trouble("held", f"{self._path}: another collector looks after the rings of ended processes")
-            self.close()
+            self.close(ours=False)
             return False
-        return True
+        if not _is_there(self._lock):  # its holder has just left
+            self.close(ours=False)
+        return self._lock >= 0
 
-    def close(self) -> None:
+    def close(self, ours: bool = True) -> None:
         if self._lock >= 0:
+            with contextlib.suppress(OSError):
+                if ours:
+                    os.unlink(f"{self._path}.lock")
             os.close(self._lock)
             self._lock = -1
 
@@ -114,6 +122,8 @@ class RingFolder:
         """None: not yet known."""
         if process is not None and not process.alive:
             return process.exit or {"unknown": True}
+        if process is not None and process.leaving_s is not None:
+            return None
         stat = _stat(file, process)
         if stat is None or stat.state in "ZX":
             return None if free_s < EXEC_S else {"unknown": True}  # the process reader will know in a moment, or never
@@ -179,8 +189,8 @@ def _stat(file: File, process: Process | None) -> Stat | None:
     return stat if stat is not None and stat.start_ticks == file.who.start_ticks else None
 
 
-def _is_there(folder: int) -> bool:
-    return os.fstat(folder).st_nlink > 0
+def _is_there(lock: int) -> bool:
+    return os.fstat(lock).st_nlink > 0
 
 
 def _is_locked(path: str) -> bool:

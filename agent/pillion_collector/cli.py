@@ -138,9 +138,11 @@ def _up(parser: argparse.ArgumentParser) -> None:
     from pillion_collector.settings import OPTIONS
 
     for option in OPTIONS:
-        parser.add_argument(
-            option.flag, dest=option.name, metavar=option.metavar, help=f"{option.help} [{option.variable}]"
-        )
+        text = f"{option.help} [{option.variable}]"
+        if option.metavar:
+            parser.add_argument(option.flag, dest=option.name, metavar=option.metavar, help=text)
+        else:
+            parser.add_argument(option.flag, dest=option.name, action="store_const", const="true", help=text)
 
 
 def _window(parser: argparse.ArgumentParser) -> None:

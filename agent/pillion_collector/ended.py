@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """How a process ended: exit code or signal, also when its parent has asked first, and whether for want of memory.
 
-A zombie's status lies in /proc; once the parent has taken it, Linux >= 6.15 still tells it by the pidfd. Where neither
-is to be had it stays unknown.
+A zombie's status lies in /proc, for those who may read it (else it says 0); once the parent has taken it, Linux >= 6.15
+tells it by the pidfd, to anybody. Where neither is to be had it stays unknown.
 """
 
 from __future__ import annotations
@@ -21,12 +21,17 @@ _GET_INFO: Final = 3 << 30 | _INFO.size << 16 | 0xFF << 8 | 11  # _IOWR(PIDFS_IO
 _INFO_EXIT: Final = 1 << 3
 
 
-def exit_of(pidfd: int, pid: int, start_ticks: int) -> dict[str, Any]:
-    """{"code": n}, {"signal": n}, or {"unknown": True}. `pidfd` -1: there is none."""
+def exit_of(pidfd: int, pid: int, start_ticks: int) -> dict[str, Any] | None:
+    """{"code": n}, {"signal": n}, or {"unknown": True}. `pidfd` -1: there is none.
+
+    None: it will be known once the parent has taken it.
+    """
     stat = read_stat(pid)
-    if stat is not None and stat.start_ticks == start_ticks and stat.state == "Z":
+    zombie = stat is not None and stat.start_ticks == start_ticks and stat.state == "Z"
+    if stat is not None and zombie and _is_open(pid):
         return _exit(stat.exit_status)
-    return _exit(_asked(pidfd)) if pidfd >= 0 else {"unknown": True}
+    told, status = _asked(pidfd) if pidfd >= 0 else (False, None)
+    return None if zombie and told and status is None else _exit(status)
 
 
 def text(exit: dict[str, Any] | None) -> str:
@@ -51,15 +56,25 @@ def signal_name(number: int) -> str:
     return f"signal {number}"
 
 
-def _asked(pidfd: int) -> int | None:
+def _is_open(pid: int) -> bool:
+    """Whether /proc tells us everything of it: the same right as for this link."""
+    try:
+        os.readlink(f"/proc/{pid}/ns/pid")
+    except OSError:
+        return False
+    return True
+
+
+def _asked(pidfd: int) -> tuple[bool, int | None]:
+    """Whether this kernel answers, and what."""
     asked = bytearray(_INFO.size)
     struct.pack_into("=Q", asked, 0, _INFO_EXIT)
     try:
         fcntl.ioctl(pidfd, _GET_INFO, asked)
     except OSError:
-        return None  # an older kernel, or the process of another pid namespace
+        return False, None  # an older kernel, or the process of another pid namespace
     mask, *_, status = _INFO.unpack(asked)
-    return status if mask & _INFO_EXIT else None
+    return True, status if mask & _INFO_EXIT else None
 
 
 def _exit(status: int | None) -> dict[str, Any]:

@@ -37,6 +37,8 @@ from pillion_collector.store import Mark, PointRow, ResourceRow, StoreError
 from pillion_collector.watch import Watch
 
 INTERVAL_S = 5.0
+LEAVING_S = 2.0  # how long the parent of one that has ended may take to ask
+_AGAIN_S = 0.02
 SWEEP_S = 600.0
 KEPT_ENDED = 1000  # ended processes in the list; the oldest go first
 _log = logging.getLogger("pillion.processes")
@@ -70,6 +72,8 @@ class Process:
     sample: Sample | None = None
     cpu: float | None = None
     ledger: Ledger | None = None  # of the rings that it has
+    kills: int | None = None  # of the OOM killer, when it ended
+    leaving_s: float | None = None  # since when it is gone, and we wait to be told how
     oom: str | None = None  # the file that tells whether the OOM killer came
 
     @property
@@ -96,6 +100,7 @@ class Processes:
         self._poll = select.poll()
         self._poll.register(self._wake, select.POLLIN)
         self._by_fd: dict[int, Process] = {}
+        self._leaving: list[Process] = []
         self.troubles = Troubles()  # what could not be read or stored, by reason
         self._rings = Rings(run_dir, self.troubles, store.mark, self._owns)
         self._pids = Pids()
@@ -113,7 +118,7 @@ class Processes:
         os.write(self._waker, b"x")
         if self._thread.is_alive():
             self._thread.join()
-        for fd in (*self._by_fd, self._wake, self._waker):
+        for fd in (*self._by_fd, *(one.pidfd for one in self._leaving), self._wake, self._waker):
             os.close(fd)
         self._by_fd.clear()
         self._news.close()
@@ -150,13 +155,16 @@ class Processes:
     def _run(self) -> None:
         due = time.monotonic()
         while True:
-            for fd, _ in self._poll.poll(max(0.0, due - time.monotonic()) * 1000):
+            wait_s = max(0.0, due - time.monotonic())
+            for fd, _ in self._poll.poll(min(wait_s, _AGAIN_S if self._leaving else wait_s) * 1000):
                 if fd == self._wake:
                     return
                 if fd == self._news.fd:
                     self._arrived()
                 elif fd in self._by_fd:
                     self._ended(self._by_fd[fd], time.time_ns())
+            for process in list(self._leaving):
+                self._ended(process, process.ended_ns or time.time_ns())
             if time.monotonic() >= due:
                 due = time.monotonic() + INTERVAL_S
                 try:
@@ -290,23 +298,40 @@ class Processes:
             self._poll.register(process.pidfd, select.POLLIN)
 
     def _ended(self, process: Process, now_ns: int) -> None:
-        kills = self._oom.count(process.oom)  # before all else: the group may go
-        process.exit = exit_of(process.pidfd, process.here or 0, process.found.who.start_ticks)
-        if process.exit.get("signal") == signal.SIGKILL and self._oom.killed(process.oom, kills):
+        if process.leaving_s is None:
+            process.kills = self._oom.count(process.oom)  # before all else: the group may go
+        exit = exit_of(process.pidfd, process.here or 0, process.found.who.start_ticks)
+        if exit is None and self._leave(process, now_ns):
+            return
+        process.exit = exit or {"unknown": True}
+        if process.exit.get("signal") == signal.SIGKILL and self._oom.killed(process.oom, process.kills):
             process.exit["oom"] = True
         process.ended_ns = now_ns
-        process.alive = False
+        process.alive, process.leaving_s = False, None
+        if process in self._leaving:
+            self._leaving.remove(process)
         if process.pidfd >= 0:
-            self._poll.unregister(process.pidfd)
-            self._by_fd.pop(process.pidfd)
+            if process.pidfd in self._by_fd:
+                self._poll.unregister(process.pidfd)
+                self._by_fd.pop(process.pidfd)
             os.close(process.pidfd)
             process.pidfd = -1
         self._tell_end()
         self._changed()
 
+    def _leave(self, process: Process, now_ns: int) -> bool:
+        """Waits a little for the parent; False: that was long enough."""
+        if process.leaving_s is not None:
+            return time.monotonic() < process.leaving_s + LEAVING_S
+        process.leaving_s, process.ended_ns = time.monotonic(), now_ns
+        self._poll.unregister(process.pidfd)
+        self._by_fd.pop(process.pidfd)
+        self._leaving.append(process)
+        return True
+
     def _sample(self, process: Process, now_ns: int, resources: dict[int, ResourceRow]) -> list[PointRow]:
         found = process.found
-        if process.here is None:
+        if process.here is None or process.leaving_s is not None:
             return []
         stat = read_stat(process.here)
         if stat is None or stat.start_ticks != found.who.start_ticks or stat.state in "ZX" or process.handle is None:

@@ -70,13 +70,16 @@ class Receiver:
         self.bytes = 0
         self.in_flight = 0
 
-    async def start(self, socket: Path, address: Address) -> int:
-        """Listens on both; returns the TCP port. Raises RuntimeError when an address cannot be had."""
+    async def start(self, socket: Path, address: Address, shared: bool = False) -> int:
+        """Listens on both; returns the TCP port. Raises RuntimeError when an address cannot be had.
+
+        `shared`: processes of all users may connect.
+        """
         self._server = grpc.aio.server(options=_OPTIONS)
         for service, kind in SERVICES.items():  # core answers UNIMPLEMENTED to every other path
             export: dict[str, Any] = {"Export": grpc.stream_unary_rpc_method_handler(_handler(self, kind))}
             self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, export),))
-        before = os.umask(0o177)  # the socket is its owner's from its first moment
+        before = os.umask(0o111 if shared else 0o177)  # the socket is its owner's from its first moment
         try:
             self._server.add_insecure_port(f"unix:{socket}")
         finally:

@@ -17,7 +17,7 @@ from pillion_collector import Trouble
 
 @dataclass(frozen=True)
 class Option:
-    """One setting: `flag` on the command line, `variable` in the environment."""
+    """One setting: `flag` on the command line, `variable` in the environment. `metavar` "": it is on or off."""
 
     name: str
     flag: str
@@ -39,10 +39,14 @@ OPTIONS = (
         "SIZE",
         "oldest data is deleted (default: 5GB)",
     ),
+    Option(
+        "shared", "--shared", "PILLION_SHARED", "", "the run directory is for the processes of all users (default: no)"
+    ),
 )
 _BY_NAME = {option.name: option for option in OPTIONS}
 
 SOCKET_BYTES = 107  # sun_path, without its final zero
+_WORDS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
 _UNITS_OF_TIME = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 _UNITS_OF_SIZE = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12,
                   "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12,
@@ -70,6 +74,7 @@ class Settings:
     http: Address
     retention_age_s: float
     retention_bytes: int
+    shared: bool = False
 
 
 def wrong(name: str, value: object, problem: str, remedy: str, code: int = 2) -> Trouble:
@@ -92,6 +97,7 @@ def resolve(flags: Mapping[str, str | None], environ: Mapping[str, str], run_dir
         http=address("http", text("http", "127.0.0.1:4320")),
         retention_age_s=seconds("retention_age", text("retention_age", "7d")),
         retention_bytes=size("retention_bytes", text("retention_bytes", "5GB")),
+        shared=flag("shared", text("shared", "false")),
     )
 
 
@@ -119,6 +125,14 @@ def seconds(name: str, text: str) -> float:
     if number is None or unit not in _UNITS_OF_TIME:
         raise wrong(name, text, "not an age above zero", "give a number with s, m, h or d, such as 36h")
     return number * _UNITS_OF_TIME[unit]
+
+
+def flag(name: str, text: str) -> bool:
+    """On or off."""
+    word = text.strip().lower()
+    if word not in _WORDS:
+        raise wrong(name, text, "neither true nor false", "give true or false")
+    return _WORDS[word]
 
 
 def size(name: str, text: str) -> int:

@@ -29,7 +29,7 @@ import orjson
 import uvicorn
 from pillion import rundir
 
-from pillion_collector import VERSION, Trouble
+from pillion_collector import VERSION, run_folder
 from pillion_collector.adopt import Adopter
 from pillion_collector.api import Collector, application
 from pillion_collector.processes import Processes
@@ -48,10 +48,10 @@ def run(settings: Settings, run_dir: Path, as_json: bool) -> int:
         logging.getLogger(noisy).propagate = False
     os.umask(0o077)  # what is kept is its owner's alone, in whatever folder
     _allow_descriptors()
-    _make_run_directory(run_dir)
+    run_folder.make(run_dir, settings.shared)
     with contextlib.ExitStack() as stack:
         _make_directory("data", settings.data)
-        _make_directory("socket", settings.socket.parent)
+        _make_directory("socket", settings.socket.parent, 0o755 if settings.shared else 0o700)
         stack.enter_context(_socket_lock(settings.socket))
         http = stack.enter_context(contextlib.closing(_listen("http", settings.http)))
         _listen("grpc", settings.grpc).close()  # core tells only that it failed, this tells why
@@ -70,7 +70,7 @@ async def _serve(settings: Settings, run_dir: Path, store: Store, http: socket.s
     touch = functools.partial(_call, loop, collector.live.touch)
     processes, adopter = _watch_processes(collector, touch)
     try:
-        port = await receiver.start(settings.socket, settings.grpc)
+        port = await receiver.start(settings.socket, settings.grpc, settings.shared)
     except RuntimeError as error:
         raise wrong(
             "grpc", settings.grpc, f"cannot listen there or on {settings.socket}", "choose another", 1
@@ -157,28 +157,13 @@ def _allow_descriptors() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def _make_run_directory(path: Path) -> None:
+def _make_directory(name: str, path: Path, mode: int = 0o700) -> None:
+    """Of this mode if it is new, and writable."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        rundir.make(str(path))
-        _probe(path)
-    except OSError as error:
-        remedy = "set PILLION_RUN_DIR to a folder of yours, on a tmpfs if there is one"
-        raise Trouble(f"run directory (PILLION_RUN_DIR) {path}: {_reason(error)}; {remedy}") from error
-
-
-def _probe(path: Path) -> None:
-    """Really writable? Root may write where the mode says no, but not on a read-only mount."""
-    probe = path / f".pillion-{os.getpid()}"
-    os.close(os.open(probe, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
-    probe.unlink()
-
-
-def _make_directory(name: str, path: Path) -> None:
-    """Private if it is new, and writable."""
-    try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _probe(path)
+        if not path.is_dir():
+            path.mkdir(parents=True, exist_ok=True)
+            path.chmod(mode)
+        run_folder.probe(path)
     except OSError as error:
         remedy = (
             "name a folder that can be written"

@@ -75,6 +75,7 @@ def test_sizes_are_read_with_their_unit(text: str, size: int) -> None:
         *(("http", text) for text in ("127.0.0.1:-1", "http://127.0.0.1:80", "127.0.0.1:4320/", "127.0.0.1:\u0664")),
         *(("retention_age", text) for text in ("0", "-1d", "7y", "d", "1e3d", "inf", "nan", "7d7h")),
         *(("retention_bytes", text) for text in ("0", "0.1b", "five", "5 XB", "-5GB")),
+        *(("shared", text) for text in ("maybe", "2", "truefalse")),
         *(("data", text) for text in ("a\0b",)),
         *(("socket", text) for text in ("/" + "x" * 107, "unix:" + "/é" * 60)),
     ],
@@ -90,3 +91,11 @@ def test_a_wrong_setting_is_one_line_with_its_flag_its_variable_and_a_remedy(nam
 
 def test_a_socket_of_exactly_the_longest_path_is_fine() -> None:
     assert resolve({"socket": "/" + "x" * 106}).socket == Path("/" + "x" * 106)
+
+
+@pytest.mark.parametrize(
+    ("text", "shared"), [("true", True), ("1", True), (" ON ", True), ("false", False), ("", False)]
+)
+def test_the_run_directory_is_shared_only_when_that_is_said(text: str, shared: bool) -> None:
+    assert resolve(environ={"PILLION_SHARED": text}).shared is shared
+    assert resolve({"shared": "true"}).shared and not resolve().shared

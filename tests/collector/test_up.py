@@ -57,7 +57,7 @@ def test_one_line_says_ready_and_a_signal_ends_it_cleanly(environ: dict[str, str
     process.send_signal(number)
     out, err = process.communicate(timeout=DEADLINE_S)
     assert (process.returncode, out, err) == (0, b"", b"")
-    assert sorted(os.listdir(environ["PILLION_RUN_DIR"])) == ["processes", "rings"]
+    assert sorted(os.listdir(environ["PILLION_RUN_DIR"])) == ["guard", "processes", "rings"]
 
 
 def test_it_ends_though_a_browser_listens_live_and_a_request_is_half_sent(collector: Running) -> None:
