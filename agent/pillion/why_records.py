@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""why_records: the records of the run directory, one a process. Torn and foreign files do no harm."""
+
+from __future__ import annotations
+
+import json
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+FILE_BYTES = 65536
+NUMBERS = ("pid", "start_ticks", "pid_ns", "uid", "parent_pid", "time_ns")
+TEXTS = ("exe", "decision", "code", "reason", "service", "python", "pillion", "via", "root", "instance")
+
+
+def records(run_dir: str) -> list[dict[str, Any]]:
+    """All of them, oldest first. Raises OSError when there's no such folder."""
+    folder = os.path.join(run_dir, "processes")
+    found = []
+    for name in os.listdir(folder):
+        if name.endswith(".json") and not name.startswith("."):
+            record = read(os.path.join(folder, name))
+            if record is not None:
+                found.append(record)
+    return sorted(found, key=lambda record: record.get("time_ns") or 0)
+
+
+def read(path: str) -> dict[str, Any] | None:
+    """One record with what is of the right kind in it; None: not a record, a link, a pipe, not readable."""
+    try:
+        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            raw = json.loads(file.read(FILE_BYTES).decode("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    if not isinstance(raw, dict) or not _is_number(raw.get("pid")):
+        return None
+    record: dict[str, Any] = {key: raw[key] for key in NUMBERS if _is_number(raw.get(key))}
+    record.update({key: raw[key] for key in TEXTS if isinstance(raw.get(key), str)})
+    notes = raw.get("notes")
+    record["notes"] = [note for note in notes if isinstance(note, str)] if isinstance(notes, list) else []
+    return record
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 63
