@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 USAGE = """\
 usage: pillion run [--service NAME] [--] CMD [ARG ...]
-       pillion why [PID] [--json]
+       pillion why [PID | --all] [--json]
        pillion install --to DIR [--from BUNDLE]
        pillion canary [--bundle DIR] -- PYTHON [ARG ...]
        pillion --version | --help
