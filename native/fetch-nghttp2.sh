@@ -2,8 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Gets the distribution's own source of nghttp2, so that its C files can be compiled into the module (nghttp2.cmake).
 #   native/fetch-nghttp2.sh [FOLDER]      default: build/nghttp2-src beside this checkout
-# Works on Debian and Ubuntu, needs no root and no dpkg-dev. apt checks the signatures as always; its deb-src lines come
-# from a private copy of the system's lists (.list and .sources alike), the system's configuration is only read.
+# Works on Debian and Ubuntu, needs no root and no dpkg-dev (scripts/source-package.sh).
 set -eu
 
 die() {
@@ -23,32 +22,8 @@ command -v patch >/dev/null || command -v git >/dev/null || die "the package 'pa
 mkdir -p "$(dirname "$target")"
 work=$(mktemp -d "$(dirname "$target")/fetch.XXXXXX")
 trap 'rm -rf "$work"' EXIT INT TERM
-mkdir -p "$work/parts" "$work/lists/partial" "$work/cache/archives/partial" "$work/get" "$work/src"
-
-# Every "deb" line becomes a "deb-src" line, in a copy.
-eval "$(apt-config shell main Dir::Etc::sourcelist/f parts Dir::Etc::sourceparts/d)"
-for file in "${main:-/etc/apt/sources.list}" "${parts:-/etc/apt/sources.list.d}"/*.list; do
-    [ -f "$file" ] || continue
-    sed -n 's/^[[:space:]]*deb\(-src\)\{0,1\}\([[:space:]]\)/deb-src\2/p' "$file" | sort -u \
-        >"$work/parts/$(basename "$file" .list).list"
-done
-for file in "${parts:-/etc/apt/sources.list.d}"/*.sources; do
-    [ -f "$file" ] || continue
-    sed 's/^[Tt]ypes:.*/Types: deb-src/' "$file" >"$work/parts/$(basename "$file")"
-done
-
-# Nothing of the system's own may run or be written: no hooks after the update either.
-for hook in APT::Update::Pre-Invoke APT::Update::Post-Invoke APT::Update::Post-Invoke-Success; do
-    echo "#clear $hook;"
-done >"$work/private.conf"
-apt() {
-    apt-get -qq -c "$work/private.conf" -o Dir::Etc::sourcelist=/dev/null -o Dir::Etc::sourceparts="$work/parts" \
-        -o Dir::State::Lists="$work/lists" -o Dir::Cache="$work/cache" -o APT::Sandbox::User="$(id -un)" \
-        -o Debug::NoLocking=1 -o Acquire::Languages=none -o Acquire::IndexTargets::deb-src::Contents-deb::DefaultEnabled=0 \
-        "$@"
-}
-apt update || echo "fetch-nghttp2: some package lists did not come; trying with the others" >&2
-(cd "$work/get" && apt source --download-only nghttp2) || die "apt cannot fetch the source package nghttp2"
+mkdir -p "$work/src"
+"$here/scripts/source-package.sh" "$work/get" nghttp2 || die "apt cannot fetch the source package nghttp2"
 
 upstream=$(ls "$work"/get/nghttp2_*.orig.tar.* | grep -v '\.asc$' | head -n 1) || die "the source package looks strange"
 tar -xf "$upstream" -C "$work/src" --strip-components=1

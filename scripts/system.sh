@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Sees that the system has what pip cannot bring:  scripts/system.sh build [test] [fuzz] [valgrind]
+# Sees that the system has what pip cannot bring:  scripts/system.sh build [test] [fuzz] [valgrind] [musl] [docker]
 # Looks for the thing itself (a header, a command), not for a package's name, so self-built ones count as well. What is
 # missing is installed by apt as root or by passwordless sudo; else one message names the packages, and the exit code is 2.
 # What only some tests need ("test", "fuzz", "valgrind") is asked for but not insisted on: those tests then say what they lack.
@@ -36,8 +36,18 @@ for group in "$@"; do
     valgrind)
         has valgrind || wish valgrind
         ;;
+    musl)
+        has musl-gcc || need musl-tools
+        has make || need make
+        has perl || need perl
+        ;;
+    docker)
+        { has docker && docker info >/dev/null 2>&1; } || has dockerd || need docker.io
+        { has docker && docker compose version >/dev/null 2>&1; } || has docker-compose || need docker-compose
+        has debootstrap || need debootstrap
+        ;;
     *)
-        echo "system.sh: there is no group '$group' (build, test, fuzz, valgrind)" >&2
+        echo "system.sh: there is no group '$group' (build, test, fuzz, valgrind, musl, docker)" >&2
         exit 2
         ;;
     esac
