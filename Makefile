@@ -3,7 +3,7 @@
 # (scripts/venv.sh), the native build (scripts/build.sh); the second time they find their work done.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test lint format bench cost fuzz chaos soak storm valgrind test-pythons wheel clean distclean
+.PHONY: help setup build demo test lint format bench cost fuzz chaos soak storm valgrind update test-pythons wheel clean distclean
 
 BIN := .venv/bin
 DEMO_SECONDS ?=
@@ -66,6 +66,9 @@ valgrind: build  ## memcheck over the C tests and over an injected program
 
 storm: build  ## 1,000 traced Python children, 10,000 others, beside the same without pillion
 	@STORM=10000 STORM_PYTHON=1000 $(BIN)/python -m pytest -q --timeout 900 tests/agent/tasks/test_forks.py -k "storm or children"
+
+update: build  ## a server under load goes from version to version while they are switched, 25 times; no request fails
+	@UPDATE_ROUNDS=25 $(BIN)/python -m pytest -q tests/inject/test_update.py
 
 test-pythons: build  ## build, inject and test on each CPython 3.8 to 3.13 that is here
 	@$(BIN)/python scripts/pythons.py --tests
