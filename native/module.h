@@ -45,6 +45,7 @@ typedef struct {
     PyObject *span;                       // Owned or NULL
     PyObject *current;                    // Owned or NULL. What was current when the call came
     PyObject *state;                      // Owned or NULL: the hook's own
+    PyObject *parent;                     // Owned or NULL: in place of `current`, as describe found it in a message
 } CallObject;
 
 // The declarations follow the files.

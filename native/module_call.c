@@ -24,7 +24,7 @@ CallObject *call_new(PyObject *const *stack, Py_ssize_t count, PyObject *kwnames
     call->stack = stack;
     call->count = count;
     call->kwnames = kwnames;
-    call->args = call->kwargs = call->span = call->current = call->state = NULL;
+    call->args = call->kwargs = call->span = call->current = call->state = call->parent = NULL;
     return call;
 }
 
@@ -100,6 +100,7 @@ static void call_dealloc(CallObject *call) {
     Py_CLEAR(call->span);
     Py_CLEAR(call->current);
     Py_CLEAR(call->state);
+    Py_CLEAR(call->parent);
     if (free_call_count < FREE_CALLS)
         free_calls[free_call_count++] = call;
     else
@@ -135,6 +136,7 @@ static PyGetSetDef call_getset[] = {
 };
 static PyMemberDef call_members[] = {
     {"span", T_OBJECT, offsetof(CallObject, span), 0, "the call's Span, or None"},
+    {"parent", T_OBJECT, offsetof(CallObject, parent), 0, "describe sets it: the span's, in place of the current one"},
     {"state", T_OBJECT, offsetof(CallObject, state), 0, "whatever the hook wants to keep until conclude"},
     {NULL},
 };

@@ -88,11 +88,11 @@ static PyObject *hook_call(WrapperObject *wrapper, PyObject *function, CallObjec
 }
 
 // Opens the span that `described` tells of; NULL: none.
-static SpanObject *wrapper_begin(WrapperObject *wrapper, PyObject *described, PyObject *current) {
+static SpanObject *wrapper_begin(WrapperObject *wrapper, PyObject *described, PyObject *parent) {
     if (described == Py_None)
         return NULL;
     SpanObject *span =
-        describe_begin(described, current, (enum span_kind)wrapper->kind, wrapper->scope_id, wrapper->metric);
+        describe_begin(described, parent, (enum span_kind)wrapper->kind, wrapper->scope_id, wrapper->metric);
     if (span != NULL) {
         span->family = wrapper->family;
         return span;
@@ -129,7 +129,7 @@ static PyObject *wrapper_span(WrapperObject *wrapper, PyObject *describe, CallOb
     SpanObject *span = NULL;
     PyObject *py_described = describe != NULL ? hook_call(wrapper, describe, call, NULL) : NULL;
     if (py_described != NULL)
-        span = wrapper_begin(wrapper, py_described, current);
+        span = wrapper_begin(wrapper, py_described, call->parent != NULL ? call->parent : current);
     Py_XDECREF(py_described);
     if (span == NULL)
         return PyObject_Vectorcall(wrapper->original, args, nargsf, kwnames);

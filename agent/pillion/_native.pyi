@@ -92,6 +92,7 @@ class Call:
     kwargs: dict[str, Any]
     span: Span | None  # the call's own; for OBSERVE and REPLACE the current one
     entry: Span | None  # the open SERVER or CONSUMER span around it
+    parent: Span | Remote | None  # set by describe: the span's parent in place of the current span
     state: Any  # the hook's own
     def __init__(self, *args: object, **kwargs: object) -> None: ...
     def get(self, index: int, name: str, default: object = None, /) -> Any: ...

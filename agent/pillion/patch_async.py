@@ -55,7 +55,8 @@ def _open(wrapper: Any, target: Target, scope: str, call: Call) -> Span | None:
         if described is None:
             return None
         name, attributes = described if isinstance(described, tuple) else (described, None)
-        span = begin(name, target.kind, scope)
+        parent = call.parent
+        span = begin(name, target.kind, scope) if parent is None else begin(name, target.kind, scope, parent)
         span.family = target.family
         span.measure()
         if attributes:

@@ -56,6 +56,8 @@ HOOKS: tuple[Hook, ...] = (
         ),
         "sqlalchemy",
     ),
+    Hook("redis", ("redis.client", "redis.asyncio.client", "kombu.transport.redis"), "redis"),
+    Hook("celery", ("celery.app.base", "celery.app.trace", "kombu.messaging"), "celery"),
     Hook("jinja2", ("jinja2.environment",), "jinja2"),
     Hook("logging", ("logging",), "logging"),
     Hook(

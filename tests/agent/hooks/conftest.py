@@ -69,6 +69,11 @@ class Receiver:
         words = (dataclasses.replace(span, kind=KINDS[span.kind], status=STATUS[span.status]) for span in taken)
         return sorted(words, key=lambda span: span.start_ns)
 
+    def all(self) -> list[Span]:
+        """What processes left that have ended, too."""
+        self.sink.wait(lambda: not any((self.folder / "rings").glob("*.ring")))
+        return self.take()
+
     def run(self, program: str, *args: str, **extra: str) -> Run:
         command = [sys.executable, "-m", "pillion", "run", "--", sys.executable, str(APPS / program), *args]
         ended = subprocess.run(command, env=self.environment(**extra), capture_output=True, text=True, timeout=100)
