@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import zipfile
@@ -66,7 +67,8 @@ def test_wheel_holds_the_native_parts_the_boot_file_and_the_page(wheel: Path) ->
         name.partition(".")[2].partition("-")[0] for name in names if name.startswith("pillion/_native.cpython")
     ]
     assert suffixes == ["cpython"]
-    for name in ("pillion_collector/libpillion_collector.so", "pillion/boot/sitecustomize.py"):
+    libraries = ("pillion_collector/libpillion_collector.so", "pillion/libpillion.so")
+    for name in (*libraries, "pillion/boot/sitecustomize.py", "pillion/rules.conf", "pillion_inject/__main__.py"):
         assert name in names
     page = {path.relative_to(ROOT / "agent").as_posix() for path in (ROOT / "agent/pillion_collector/ui").rglob("*.*")}
     assert page <= set(names)
@@ -86,6 +88,24 @@ def test_installed_command_traces_a_program(fresh: Path, collector: Running, run
     ended = subprocess.run(command, env=clean(PILLION_RUN_DIR=str(run_dir)), capture_output=True, text=True, timeout=60)
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "done\n", "")
     assert traces(collector, "service=wheel")
+
+
+@pytest.mark.timeout(300)
+def test_installed_library_is_fit_for_the_environments_own_python(fresh: Path) -> None:
+    command = [str(fresh / "pillion"), "canary", "--pairs", "1", "--json", "--", str(fresh / "python")]
+    ended = subprocess.run(command, env=clean(), capture_output=True, text=True, timeout=120)
+    assert (ended.returncode, ended.stderr) == (0, ""), ended.stdout
+    found = json.loads(ended.stdout)
+    assert found["via"] == "preload" and found["library"].endswith("/site-packages/pillion/libpillion.so")
+    assert "module" in {check["name"] for check in found["checks"] if check["ok"]}
+
+
+@pytest.mark.timeout(300)
+def test_install_asks_for_the_bundle_that_a_wheel_has_not(fresh: Path, tmp_path: Path) -> None:
+    command = [str(fresh / "pillion"), "install", "--to", str(tmp_path / "pillion")]
+    ended = subprocess.run(command, env=clean(), capture_output=True, text=True, timeout=60)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.startswith("pillion install: --from: name the folder of a bundle")
 
 
 @pytest.mark.timeout(300)

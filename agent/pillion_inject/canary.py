@@ -130,7 +130,7 @@ class _Examination:
             return self.add("module", False, f"there is no trace of it: {self.place.road.path} was not loaded, or left "
                             "the process alone without a word")  # fmt: skip
         if records[-1].get("decision") != "injected":
-            return self.add("module", False, "stands aside: " + _reason(records[-1]))
+            return self.add("module", False, f"stands aside: {_reason(records[-1])}{_remedy(records[-1])}")
         variable = "LD_PRELOAD" if self.place.road.via == "preload" else "PYTHONPATH"
         return self.add("module", True, f"is loaded, by {variable}")
 
@@ -206,6 +206,16 @@ class _Examination:
 def _reason(record: dict[str, Any]) -> str:
     code, reason = record.get("code") or "", record.get("reason") or ""
     return f"{code}: {reason}" if code and reason else str(code or reason or "no reason is given")
+
+
+def _remedy(record: dict[str, Any]) -> str:
+    """What to do about it, as `pillion why` says it; a bundle does without that table."""
+    try:
+        from pillion import reasons
+    except ImportError:
+        return ""
+    code = str(record.get("code") or "")
+    return f". {reasons.explain(code).do}" if code in reasons.REASONS else ""
 
 
 Sight = Callable[[Run], Sequence[Any]]
