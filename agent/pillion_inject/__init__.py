@@ -8,7 +8,7 @@ canary runs in an application's own image. Never runs inside an application.
 
 from __future__ import annotations
 
-OK, FAILED, USAGE, BUNDLE, DENIED, FULL, CONFLICT, VERSION = range(8)
+OK, FAILED, USAGE, BUNDLE, DENIED, FULL, CONFLICT, VERSION, UNFIT = range(9)
 
 # Exit codes, for whoever reads an init container's status: as the usage text lists them.
 CODES = {
@@ -19,6 +19,7 @@ CODES = {
     FULL: "the target has no space left",
     CONFLICT: "the target holds something else",
     VERSION: "no such version, or one that is in use",
+    UNFIT: "the canary found an interpreter unfit; the version lies there, and current is as it was",
 }
 
 

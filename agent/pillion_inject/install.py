@@ -14,13 +14,16 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-from typing import NamedTuple
+from typing import Callable, NamedTuple
 
 from pillion_inject import BUNDLE, CONFLICT, DENIED, FAILED, FULL, Trouble, manifest, scratch, tree
 from pillion_inject.manifest import LIBRARY, Manifest
 
 CURRENT = "current"
 ARCHES = {"amd64": "x86_64", "arm64": "aarch64"}
+
+
+Check = Callable[[str], None]
 
 
 class Installed(NamedTuple):
@@ -98,8 +101,9 @@ def machine(asked: str | None, known: Manifest) -> str:
     raise Trouble(f"--arch {arch}: this bundle is for {has}: name one of these, or get a bundle for {arch}", BUNDLE)
 
 
-def install(path: str, bundle: str, arch: str | None, current: bool) -> Installed:
-    """Puts the bundle there and makes it current. Raises Trouble; then nothing has changed but what is swept."""
+def install(path: str, bundle: str, arch: str | None, current: bool, check: Check | None = None) -> Installed:
+    """Puts the bundle there and makes it current, if `check` lets its folder pass. Raises Trouble: nothing has changed
+    then but what is swept, and when it is the check's that the version lies there."""
     source, known = open_bundle(bundle)
     target = -1
     try:
@@ -112,7 +116,9 @@ def install(path: str, bundle: str, arch: str | None, current: bool) -> Installe
         if changed:
             _bring(source, target, name, known, link, bundle)
         previous = now(target)
-        if current:
+        if current and previous != name:
+            if check is not None:
+                check(os.path.join(os.path.abspath(path), name))
             changed = point(target, path, name) or changed
         notes = _notes(target, path)
         return Installed(

@@ -9,7 +9,7 @@ import os
 import sys
 from typing import Any, NoReturn, Sequence
 
-from pillion_inject import CODES, CONFLICT, USAGE, Trouble, install, manifest, versions
+from pillion_inject import CODES, CONFLICT, UNFIT, USAGE, Trouble, install, manifest, versions
 
 DESCRIPTION = """\
 Puts pillion into a folder that containers mount: DIR/VERSION, compared file by file with the bundle's manifest, and
@@ -19,6 +19,7 @@ keeps the version that it was started from.
 EPILOG = """\
 examples:
   pillion install --to /opt/pillion --from dist/pillion-bundle-0.1.0
+  pillion install --to /opt/pillion --from dist/pillion-bundle-0.2.0 --canary /usr/bin/python3
   pillion install --to /opt/pillion --list
   pillion install --to /opt/pillion --use 0.1.0          back to it
   python3 BUNDLE/pillion_inject install --to /opt/pillion   the bundle by itself, with any Python from 3.8 on
@@ -44,9 +45,10 @@ def _options() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("--to", metavar="DIR", required=True, help="the folder that holds the versions")
-    parser.add_argument("--from", metavar="BUNDLE", dest="bundle", help="what is installed (default: the bundle that "
+    parser.add_argument("--from", metavar="BUNDLE", help="what is installed (default: the bundle that "
                         "this program is part of)")  # fmt: skip
     parser.add_argument("--arch", metavar="ARCH", help="of the processes to be injected (default: this machine's)")
+    parser.add_argument("--canary", metavar="PYTHON", help="make it current only if this interpreter is fit for it")
     parser.add_argument("--no-current", action="store_true", help="leave the link as it is")
     instead = parser.add_mutually_exclusive_group()
     instead.add_argument("--use", metavar="VERSION", help="make an installed version current: update and rollback")
@@ -78,9 +80,12 @@ def _do(options: argparse.Namespace) -> tuple[Any, str]:
     if not options.to.strip():
         raise Trouble("--to: is empty: name the folder that holds the versions, such as /opt/pillion", USAGE)
     instead = options.use or options.remove or options.list
-    for name, given in (("--from", options.bundle), ("--arch", options.arch), ("--no-current", options.no_current)):
-        if given and instead:
-            raise Trouble(f"{name}: makes no sense with --use, --list and --remove: leave it out", USAGE)
+    for name in ("from", "arch", "canary", "no_current"):
+        if getattr(options, name) and instead:
+            option = "--" + name.replace("_", "-")
+            raise Trouble(f"{option}: makes no sense with --use, --list and --remove: leave it out", USAGE)
+    if options.canary and options.no_current:
+        raise Trouble("--canary: decides on what is current: leave out --no-current", USAGE)
     if options.list:
         return _list(options.to)
     if options.use is not None:
@@ -95,7 +100,8 @@ def _do(options: argparse.Namespace) -> tuple[Any, str]:
 
 
 def _install(options: argparse.Namespace) -> tuple[Any, str]:
-    done = install.install(options.to, options.bundle or _own(), options.arch, not options.no_current)
+    bundle, check = getattr(options, "from") or _own(), _canary(options.canary) if options.canary else None
+    done = install.install(options.to, bundle, options.arch, not options.no_current, check)
     path = os.path.abspath(options.to)
     preload = f"{path}/{install.CURRENT}/{manifest.LIBRARY}"
     how = f"{done.files} files, {done.bytes / 1e6:.1f} MB, compared with the manifest"
@@ -111,6 +117,18 @@ def _install(options: argparse.Namespace) -> tuple[Any, str]:
         lines.append(f"LD_PRELOAD={preload}")
     answer = {**done._asdict(), "path": f"{path}/{done.folder}", "preload": preload if done.current else None}
     return answer, "\n".join(lines) + "\n"
+
+
+def _canary(python: str) -> install.Check:
+    from pillion_inject import canary, canary_run
+
+    def check(root: str) -> None:
+        verdict = canary.examine(canary.Options([python], pairs=1), canary_run.road(root))
+        if verdict.why:
+            more = f"`pillion canary --bundle {root} -- {python}` tells all; current is as it was"
+            raise Trouble(f"--canary {python}: {verdict.why[0]}: {more}", UNFIT)
+
+    return check
 
 
 def _own() -> str:

@@ -16,7 +16,8 @@ from pillion_inject import canary_receive
 from pillion_inject.canary_run import Place, Road
 
 from scripts import pythons
-from tests.inject.conftest import MACHINE, Said
+from tests.inject import live_bundle
+from tests.inject.conftest import MACHINE, Said, install
 from tests.support.traced import AGENT
 
 LIBRARY = AGENT / "pillion/libpillion.so"
@@ -219,6 +220,21 @@ def test_the_receiver_answers_a_reference_client(tmp_path: Path) -> None:
         assert [call(b"", timeout=20) for _ in range(3)] == [b""] * 3
     assert receiver.calls == 3
     receiver.close()
+
+
+def test_install_makes_a_version_current_only_if_the_canary_finds_it_fit(tmp_path: Path) -> None:
+    target, bundles = tmp_path / "pillion", [live_bundle.make(tmp_path / each, each) for each in ("7.0.1", "7.0.2")]
+    assert install("--to", target, "--from", bundles[0], "--canary", sys.executable).code == 0
+    assert os.readlink(target / "current") == "7.0.1"
+    bad = python(tmp_path, 'case "$LD_PRELOAD" in *7.0.2*) kill -SEGV $$;; esac')
+    said = install("--to", target, "--from", bundles[1], "--canary", bad)
+    assert (said.code, said.out) == (8, "")
+    assert said.err.startswith(f"pillion install: --canary {bad}: module: `-c pass`: ended by SIGSEGV")
+    assert os.readlink(target / "current") == "7.0.1" and (target / "7.0.2").is_dir()
+    assert install("--to", target, "--from", bundles[1], "--canary", "/nowhere").code == 2
+    assert install("--to", target, "--from", bundles[0], "--canary", "/nowhere").code == 0  # it is current already
+    assert install("--to", target, "--from", bundles[1], "--canary", sys.executable).code == 0
+    assert os.readlink(target / "current") == "7.0.2"
 
 
 def test_a_value_of_the_environment_is_never_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from tests.support.traced import AGENT, clean_environ
 
 Make = Callable[..., Bundle]
 SHA = "0" * 64
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def refused(said: Said, code: int, *texts: str) -> None:
@@ -270,3 +272,9 @@ def test_help_lists_every_exit_code() -> None:
     assert (said.code, said.err) == (0, "")
     for code, text in CODES.items():
         assert f"  {code}  {text}\n" in said.out
+
+
+def test_the_documented_exit_codes_are_those_there_are() -> None:
+    text = (ROOT / "docs/install.md").read_text()
+    rows = re.findall(r"^\| (\d+) \| (.+) \|$", text, re.M)
+    assert rows == [("0", "done, or there was nothing to do"), *((str(code), said) for code, said in CODES.items())]
