@@ -205,7 +205,8 @@ class Adopter:
             future.result(STORE_S)
         now_ns = time.time_ns()
         flights, exit = self._unfinished(one.ring), one.dead.exit
-        one.end = ends.end_of(one.ring, one.dead.process, self._store.mark(one.ring.ring_id), exit, flights, now_ns)
+        mark = self._store.mark(one.ring.ring_id)
+        one.end = ends.end_of(one.ring, one.dead.process, one.dead.pid, mark, exit, flights, now_ns)
         message = f"the process {ended.text(exit)}"
         spans = unfinished.request(one.ring, flights, now_ns, ended.kind(exit), message)
         one.last = self._store.end_ring(one.end, spans, one.ring.metrics)

@@ -44,6 +44,7 @@ class Dead:
     path: str
     process: str
     exit: dict[str, Any]
+    pid: int  # as the node calls it, where that is known
 
 
 class RingFolder:
@@ -116,7 +117,11 @@ class RingFolder:
         except rings.RingError as error:
             self.unreadable(path, error)
             return None, REST_S
-        return (None, SOON_S) if exit is None else (Dead(path, name, exit), REST_S)
+        return (
+            (None, SOON_S)
+            if exit is None
+            else (Dead(path, name, exit, process.pid if process else file.who.pid), REST_S)
+        )
 
     def _fate(self, file: File, process: Process | None, free_s: float) -> dict[str, Any] | None:
         """None: not yet known."""

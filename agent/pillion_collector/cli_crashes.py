@@ -16,7 +16,8 @@ def crash_list(crashes: list[dict[str, Any]], screen: Screen) -> str:
 
 
 def _crash(one: dict[str, Any], screen: Screen) -> list[str]:
-    who = f"{clean(one['service'] or one['command'] or DASH)} {one['pid']} {one['how']}"
+    where = f" in container {clean(one['container'][:12])}" if one["container"] else ""
+    who = f"{clean(one['service'] or one['command'] or DASH)} {one['pid']}{where} {one['how']}"
     lived = duration(max(1, int(one["ended_ns"]) - int(one["began_ns"])))
     lines = [f"{clock(int(one['ended_ns']))}  {paint(who, 'red bold', screen.colour)}  after {lived}"]
     for request in one["requests"]:

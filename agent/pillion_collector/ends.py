@@ -18,7 +18,7 @@ _QUIETLY: Final = 15  # SIGTERM asks to end
 
 
 def end_of(
-    ring: Ring, process: str, mark: Mark | None, exit: dict[str, Any], flights: list[Flight], now_ns: int
+    ring: Ring, process: str, pid: int, mark: Mark | None, exit: dict[str, Any], flights: list[Flight], now_ns: int
 ) -> EndRow:
     """`mark`: after everything in the ring was stored. `flights`: those that did not end after all."""
     told = strings(ring.resource)
@@ -28,7 +28,7 @@ def end_of(
         ring=ring.ring_id,
         time_ns=now_ns,
         process=process,
-        pid=int(process.partition("-")[0]),
+        pid=pid,
         service=told.get("service.name", "")[:1000],
         instance=instance_of(ring, told) or "",
         command=told.get("process.executable.name", "")[:1000],

@@ -3,7 +3,8 @@
 
 Version 1 (memory.oom_control) and 2 (memory.events), by the path of the process's group as we see it. Within a
 container that path may lead out of our own cgroup namespace, or the mount may show only a part of the tree: then the
-container's folder is looked for by its name. Reads only; a mount of /sys/fs/cgroup that is read-only will do.
+container's folder is looked for by its name. Reads only; a mount of /sys/fs/cgroup that is read-only will do. A
+container's group goes with its first process, sometimes before we have looked: then the whole machine's count tells.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import os
 import posixpath
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from pillion_collector.containers import cgroup_of, container_in
 
@@ -31,11 +32,20 @@ class Mount:
     file: str
 
 
+class Count(NamedTuple):
+    """Kills so far: in a process's group, None when it can't be seen (any more), and on the whole machine."""
+
+    group: int | None
+    all: int
+
+
 class OomKills:
     """How often the OOM killer came to the groups of the processes that live."""
 
-    def __init__(self, mountinfo: str = "/proc/self/mountinfo") -> None:
+    def __init__(self, mountinfo: str = "/proc/self/mountinfo", machine: str = "/proc/vmstat") -> None:
         self._mounts = list(_mounts(mountinfo))
+        self._machine = machine
+        self._seen_all = self._before_all = _oom_kills(machine) or 0
         self._seen: dict[str, int] = {}  # kills that were laid to somebody, or had been there before
         self._before: dict[str, int] = {}  # what there was when `settle` was called last
         self._by_container: dict[str, str | None] = {}
@@ -55,19 +65,24 @@ class OomKills:
                 return name
         return None
 
-    def count(self, name: str | None) -> int | None:
-        """The kernel's count now. To be asked at once when a process ends: with its last process the group may go."""
-        return _oom_kills(name) if name else None
+    def count(self, name: str | None) -> Count:
+        """The kernel's counts now. To be asked at once when a process ends: with its last process the group may go."""
+        return Count(_oom_kills(name) if name else None, _oom_kills(self._machine) or 0)
 
-    def killed(self, name: str | None, count: int | None) -> bool:
+    def killed(self, name: str | None, count: Count) -> bool:
         """Whether that is one more than before. One answer a kill."""
-        if name is None or count is None or count <= self._seen.get(name, count):
+        seen = self._seen.get(name or "", count.group or 0)
+        if (count.group is not None and count.group <= seen) or (count.group is None and count.all <= self._seen_all):
             return False
-        self._seen[name] += 1
+        if name is not None:
+            self._seen[name] = seen + 1
+        self._seen_all += 1
         return True
 
     def settle(self) -> None:
         """Every few seconds: kills that were nobody's whom we watch are not laid to who is killed much later."""
+        self._seen_all = max(self._seen_all, self._before_all)
+        self._before_all = _oom_kills(self._machine) or 0
         for name in self._seen:
             self._seen[name] = max(self._seen[name], self._before.get(name, 0))
         self._before = {name: count for name in self._seen if (count := _oom_kills(name)) is not None}

@@ -27,7 +27,7 @@ from pillion_collector.containers import cgroup_of, container_in
 from pillion_collector.ended import exit_of
 from pillion_collector.ledger import Ledger
 from pillion_collector.neighbours import RING, Troubles
-from pillion_collector.oom import OomKills
+from pillion_collector.oom import Count, OomKills
 from pillion_collector.pids import Name, Pids, uids
 from pillion_collector.processes_find import Found, find_file, find_files, find_resources, forget_file, sweep
 from pillion_collector.processes_points import points_of, resource_of
@@ -72,7 +72,7 @@ class Process:
     sample: Sample | None = None
     cpu: float | None = None
     ledger: Ledger | None = None  # of the rings that it has
-    kills: int | None = None  # of the OOM killer, when it ended
+    kills: Count | None = None  # of the OOM killer, when it ended
     leaving_s: float | None = None  # since when it is gone, and we wait to be told how
     oom: str | None = None  # the file that tells whether the OOM killer came
 
@@ -304,7 +304,8 @@ class Processes:
         if exit is None and self._leave(process, now_ns):
             return
         process.exit = exit or {"unknown": True}
-        if process.exit.get("signal") == signal.SIGKILL and self._oom.killed(process.oom, process.kills):
+        kills = process.kills
+        if process.exit.get("signal") == signal.SIGKILL and kills and self._oom.killed(process.oom, kills):
             process.exit["oom"] = True
         process.ended_ns = now_ns
         process.alive, process.leaving_s = False, None

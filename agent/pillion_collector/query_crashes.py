@@ -9,6 +9,7 @@ import orjson
 
 from pillion_collector import ended
 from pillion_collector.query import Reads, kind_of, status_of
+from pillion_collector.query_containers import containers_of
 from pillion_collector.query_params import Window
 from pillion_collector.unfinished import UNFINISHED
 
@@ -28,7 +29,9 @@ def crashes(store: Reads, window: Window, service: str | None, limit: int) -> di
     asked = {"begin": window.begin_ns, "end": window.end_ns, "service": service, "limit": limit + 1}
     rows = store.query(_ENDS, asked)
     last = _last_spans(store, rows[:limit])
-    return {"crashes": [_crash(row, last.get(row[3], [])) for row in rows[:limit]], "truncated": len(rows) > limit}
+    containers = containers_of(store, (row[3] for row in rows[:limit]))
+    found = [_crash(row, last.get(row[3], []), containers.get(row[3])) for row in rows[:limit]]
+    return {"crashes": found, "truncated": len(rows) > limit}
 
 
 def count(store: Reads) -> int:
@@ -57,13 +60,14 @@ def _last_spans(store: Reads, rows: list[tuple[Any, ...]]) -> dict[str, list[dic
     return found
 
 
-def _crash(row: tuple[Any, ...], last: list[dict[str, Any]]) -> dict[str, Any]:
+def _crash(row: tuple[Any, ...], last: list[dict[str, Any]], container: str | None) -> dict[str, Any]:
     name, pid, service, instance, command, began, time_ns, exit, recorded, stored, dropped, flights, duplicates = row
     how, lost = orjson.loads(exit), orjson.loads(dropped)
     requests = [{**one, "kind": kind_of(one["kind"])} for one in orjson.loads(flights)]
     return {
         "id": name,
         "pid": pid,
+        "container": container,
         "service": service or None,
         "instance": instance or None,
         "command": command,

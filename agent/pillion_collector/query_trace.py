@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from pillion_collector.query import Reads, attributes_of, kind_of, list_of, object_of, plain, status_of
+from pillion_collector.query_containers import ATTRIBUTE, containers_of
 from pillion_collector.query_params import BadParameter
 
 SPANS = 200_000  # of one trace in one answer; more is cut and said
@@ -102,9 +103,14 @@ def _inside(one: dict[str, Any]) -> dict[str, Any]:
 
 def _resources(store: Reads, ids: Iterable[int]) -> dict[str, dict[str, Any]]:
     rows = _by_id(store, "resource_id, instance, pid, attributes FROM resources", "resource_id", ids)
-    return {
-        str(row[0]): {"instance": row[1] or None, "pid": row[2], "attributes": attributes_of(row[3])} for row in rows
-    }
+    silent = [row[1] for row in rows if ATTRIBUTE not in (row[3] or {})]  # not every process sees its own container
+    containers = containers_of(store, silent)
+    found = {}
+    for resource_id, instance, pid, attributes in rows:
+        known = {ATTRIBUTE: containers[instance]} if instance in containers else {}
+        told = {"instance": instance or None, "pid": pid, "attributes": {**known, **attributes_of(attributes)}}
+        found[str(resource_id)] = told
+    return found
 
 
 def _scopes(store: Reads, ids: Iterable[int]) -> dict[int, dict[str, Any]]:

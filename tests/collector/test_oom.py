@@ -30,7 +30,12 @@ def mounted(tmp_path: Path, *mounts: tuple[str, Path, str]) -> OomKills:
     lines = [f"30 23 0:26 {root} {path} ro,nosuid shared:9 - {kind}\n" for root, path, kind in mounts]
     info = tmp_path / "mountinfo"
     info.write_text("".join(["garbage\n", "1 2 0:1 / / rw - ext4 /dev/x rw\n", *lines]))
-    return OomKills(str(info))
+    vmstat(tmp_path, 40)
+    return OomKills(str(info), str(tmp_path / "vmstat"))
+
+
+def vmstat(tmp_path: Path, kills: int) -> None:
+    (tmp_path / "vmstat").write_text(f"nr_free_pages 7\noom_kill {kills}\npswpin 1\n")
 
 
 def test_one_more_than_before_is_one_kill(tmp_path: Path) -> None:
@@ -42,6 +47,28 @@ def test_one_more_than_before_is_one_kill(tmp_path: Path) -> None:
     assert kills.killed(name, kills.count(name)) and not kills.killed(name, kills.count(name))
     file.unlink()
     assert not kills.killed(name, kills.count(name)) and not kills.killed(None, kills.count(None))
+
+
+def test_a_group_that_is_gone_already_leaves_the_machines_count(tmp_path: Path) -> None:
+    file = tree(tmp_path, "/a", 0)
+    kills = mounted(tmp_path, ("/", tmp_path, TWO))
+    name = kills.file_of("0::/a")
+    file.unlink()
+    assert not kills.killed(name, kills.count(name))
+    vmstat(tmp_path, 42)
+    count = kills.count(name)
+    assert (count.group, count.all) == (None, 42) and kills.killed(name, count) and kills.killed(None, count)
+    assert not kills.killed(name, count)
+    tree(tmp_path, "/b", 5)
+    other = kills.file_of("0::/b")
+    vmstat(tmp_path, 43)
+    tree(tmp_path, "/b", 6)
+    assert kills.killed(other, kills.count(other))
+    assert not kills.killed(name, kills.count(name))  # that one was the other's
+    vmstat(tmp_path, 44)
+    for _ in range(2):
+        kills.settle()
+    assert not kills.killed(name, kills.count(name))  # long ago, and nobody's whom we know
 
 
 def test_a_kill_of_somebody_unknown_is_not_laid_to_who_is_killed_much_later(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ function panelOf(one, chosen) {
   const lived = duration(Number(BigInt(one.ended_ns) - BigInt(one.began_ns)));
   return h("section", { class: `panel crash${chosen ? " chosen" : ""}`, "aria-label": `Process ${one.pid}` },
     h("header", null,
-      h("h2", null, service(one.service || one.command), h("a", { class: "after", href: link("processes", one.id) }, one.pid), h("span", { class: "error after" }, ending(one))),
+      h("h2", null, service(one.service || one.command), h("a", { class: "after", href: link("processes", one.id) }, one.pid), one.container ? h("bdi", { class: "faint after mono", title: line(one.container, 64) }, line(one.container.slice(0, 12), 12)) : null, h("span", { class: "error after" }, ending(one))),
       h("div", { class: "tools" }, h("span", { class: "faint" }, `after ${lived}`), time(one.ended_ns, "s"))),
     table("Requests under way", one.requests.map((request) => requestRow(request, one))),
     table("Last spans", one.last_spans.map(spanRow)),
