@@ -4,10 +4,11 @@
 #include "bare.h"
 #include <errno.h>
 
-void bare_lines_begin(struct bare_lines *lines, int fd) {
+void bare_lines_begin(struct bare_lines *lines, int fd, size_t limit) {
     lines->fd = fd;
+    lines->limit = limit;
     lines->begin = lines->end = 0;
-    lines->ended = lines->in_tail = false;
+    lines->ended = lines->cut = lines->in_tail = false;
 }
 
 // One byte of the buffer stays free, for the last line's NUL.
@@ -21,7 +22,12 @@ static void fill(struct bare_lines *lines) {
         got = bare_read(lines->fd, lines->buffer + lines->end, sizeof lines->buffer - 1 - lines->end);
     while (got == -EINTR);
     lines->ended = got <= 0;
-    lines->end += got > 0 ? (size_t)got : 0;
+    if (got > 0) {
+        lines->end += (size_t)got;
+        lines->cut = (size_t)got > lines->limit;
+        lines->ended = lines->cut;
+        lines->limit -= lines->cut ? 0 : (size_t)got;
+    }
 }
 
 char *bare_line(struct bare_lines *lines, size_t *bytes, bool *whole) {
@@ -34,7 +40,7 @@ char *bare_line(struct bare_lines *lines, size_t *bytes, bool *whole) {
             fill(lines);
             continue;
         }
-        if (left == 0)
+        if (left == 0 || (length == left && lines->cut))
             return NULL;
         bool is_tail = lines->in_tail;
         *whole = length < left || lines->ended;

@@ -89,7 +89,7 @@ static void take_line(char *line, struct probation_file *out) {
 long probation_file_open(const char *path, struct probation_file *out) {
     struct stat about;
     struct bare_lines lines;
-    size_t bytes, used = 0;
+    size_t bytes;
     bool whole;
     *out = (struct probation_file){0};
     long fd = bare_open(path, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0);
@@ -99,8 +99,8 @@ long probation_file_open(const char *path, struct probation_file *out) {
         bare_close((int)fd);
         return -EPERM;
     }
-    bare_lines_begin(&lines, (int)fd);
-    for (char *line; used < FILE_BYTES && (line = bare_line(&lines, &bytes, &whole)) != NULL; used += bytes + 1)
+    bare_lines_begin(&lines, (int)fd, FILE_BYTES);
+    for (char *line; (line = bare_line(&lines, &bytes, &whole)) != NULL;)
         take_line(line, out);
     return fd;
 }

@@ -103,22 +103,20 @@ static bool read_rules(const char *path, const struct rules_case *about, struct 
     struct place place = {.path = path, .about = about};
     struct bare_lines lines;
     enum rules_match match = RULES_NOTHING;
-    size_t bytes, used = 0;
+    size_t bytes;
     bool whole;
     long fd = open_plain(path, out);
     if (fd < 0)
         return false;
-    bare_lines_begin(&lines, (int)fd);
+    bare_lines_begin(&lines, (int)fd, FILE_BYTES);
     for (char *line;
          match != RULES_DENY && match != RULES_ALLOW && (line = bare_line(&lines, &bytes, &whole)) != NULL;) {
         place.number++;
-        if ((used += bytes + 1) > FILE_BYTES) {
-            note_file(out, path, "only its first 64 KiB are read");
-            break;
-        }
         match = read_line(line, bytes, whole, &place, out);
         place.broken += match == RULES_BROKEN;
     }
+    if (lines.cut)
+        note_file(out, path, "only its first 64 KiB are read");
     bare_close((int)fd);
     out->deny = match == RULES_DENY;
     return match == RULES_DENY || match == RULES_ALLOW;

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 
 #define CODE_BYTES 32
+#define PASSWD_BYTES (1u << 20)
 
 // One pattern, without alternatives, against a whole text. No recursion: of the stars only the last can be moved.
 static bool glob_one(const char *pattern, const char *end, const char *text) {
@@ -114,7 +115,7 @@ static bool find_user(const char *name, uint64_t *uid) {
     long fd = bare_open("/etc/passwd", O_RDONLY | O_NONBLOCK, 0);
     if (fd < 0)
         return false;
-    bare_lines_begin(&lines, (int)fd);
+    bare_lines_begin(&lines, (int)fd, PASSWD_BYTES);
     for (const char *line; !found && (line = bare_line(&lines, &bytes, &whole)) != NULL;) {
         if (!bare_starts(line, name) || line[name_bytes] != ':')
             continue;
