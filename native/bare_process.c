@@ -2,8 +2,6 @@
 // bare_process: see bare_process.h.
 #include "bare_process.h"
 
-#define FIRST_NAMESPACE 0xEFFFFFFCu // the inode of the first pid namespace: PROC_PID_INIT_INO of the kernel
-
 uint64_t bare_start_ticks(int32_t pid) {
     char path[32], stat[1024];
     struct bare_text name;
@@ -48,7 +46,7 @@ void bare_add_process(struct bare_text *text, int32_t pid, uint64_t ticks, uint6
     bare_add_number(text, (uint64_t)pid);
     bare_add(text, "-");
     bare_add_number(text, ticks);
-    if (pid_namespace != 0 && pid_namespace != FIRST_NAMESPACE) {
+    if (pid_namespace != 0 && pid_namespace != BARE_FIRST_NAMESPACE) {
         bare_add(text, "-");
         bare_add_number(text, pid_namespace);
     }

@@ -11,6 +11,7 @@
 uint64_t bare_start_ticks(int32_t pid);
 // The inode of this process's pid namespace; 0: not readable.
 uint64_t bare_pid_namespace(void);
+#define BARE_FIRST_NAMESPACE 0xEFFFFFFCu // of the machine: PROC_PID_INIT_INO of the kernel
 uint64_t bare_now_ns(void);
 // Whether this process may write some kilobytes into a file: with a small limit (ulimit -f) the kernel would kill it.
 bool bare_may_write(void);

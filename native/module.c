@@ -247,6 +247,7 @@ static PyMethodDef methods[] = {
     {"set_tick", runtime_set_tick_py, METH_O, "set_tick(callable | None)"},
     {"set_requests", set_requests_py, METH_VARARGS,
      "set_requests(wsgi_excluded(environ) | None, asgi_excluded(scope) | None, redact(query) | None)"},
+    {"guarded", guard_watch_py, METH_O, "guarded(path): removes it when this process has worked for a while"},
     {"rules", rules_py, METH_VARARGS, "rules(exe, argv, environ, uid, root) -> (deny, code, reason, notes)"},
     {"set_type_attribute", set_type_attribute_py, METH_VARARGS, "set_type_attribute(type, name, value)"},
     {NULL},

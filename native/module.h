@@ -166,6 +166,10 @@ int module_red_init(void);
 PyObject *sql_py(PyObject *module, PyObject *const *args, Py_ssize_t count);
 int module_sql_init(PyObject *module);
 
+// module_guard.c
+PyObject *guard_watch_py(PyObject *module, PyObject *py_path);
+void guard_tick(uint64_t now_mono_ns);
+
 // module_rules.c
 PyObject *rules_py(PyObject *module, PyObject *args);
 

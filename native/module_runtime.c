@@ -44,6 +44,7 @@ PyObject *runtime_gc_callback_py(PyObject *module, PyObject *const *args, Py_ssi
     metrics_add(METRIC_GC_UNCOLLECTABLE, &generation, item(args[1], "uncollectable"));
     count_threads();
     core_metrics_tick(clock_mono_ns());
+    guard_tick(clock_mono_ns());
     Py_RETURN_NONE;
 }
 
@@ -73,6 +74,7 @@ void runtime_span_began(uint64_t start_ns) {
         return;
     ticked_s = now_s;
     count_threads();
+    guard_tick(clock_mono_ns());
     if (tick == NULL || hook_busy > 0)
         return;
     PyThreadState *thread = hook_enter();

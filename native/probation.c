@@ -4,7 +4,7 @@
 // deaths in a row, each found by the next start within a minute, are a verdict: the program is left alone until another
 // version of pillion comes, a day has passed, or somebody lets it in again. Starts beside each other make no row, and
 // one orderly end breaks it. Five programs of one executable that died, none of its others well since: all of it. No
-// crash: an exec (the process lives on), what lived a minute, or 10 s under work (guarded.py takes its file away).
+// crash: an exec (the process lives on), Ctrl-C, what lived a minute, or 10 s under work (module_guard.c).
 // Can't be told from a crash: SIGTERM without a handler, SIGKILL and os._exit within that time, three times in a row.
 #include "probation.h"
 #include "probation_file.h"
@@ -256,6 +256,8 @@ bool probation_begin(const struct subject *subject, const char *run_dir, struct 
     look.self.pid = bare_pid();
     look.self.ticks = bare_start_ticks(0);
     look.self.pid_namespace = bare_pid_namespace();
+    if (look.self.pid_namespace == BARE_FIRST_NAMESPACE)
+        look.self.pid_namespace = 0; // as in the files' names
     identify(subject, &look);
     bool may_start = begin(&look, verdict);
     own.self = look.self;

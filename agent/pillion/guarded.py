@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""guarded: the guarded start as Python sees it (native/probation.c): programs that are left alone because they crashed,
-how one is let in again, and the end of probation for a process that has worked for a while.
+"""guarded: the guarded start as `pillion why` sees it (native/probation.c): programs that are left alone because they
+crashed, and how one is let in again.
 """
 
 from __future__ import annotations
@@ -84,15 +84,3 @@ def _remove_dead(path: str) -> None:
         pass  # its process lives
     finally:
         os.close(descriptor)
-
-
-def survived(run_dir: str, process: str) -> None:
-    """This process (rundir.name) has worked for a while: whatever ends it now is no crash at its start."""
-    folder = os.path.join(run_dir, "guard")
-    try:
-        for name in os.listdir(folder):
-            match = START.fullmatch(name)
-            if match is not None and match[1] == process:
-                os.unlink(os.path.join(folder, name))
-    except OSError:
-        pass
