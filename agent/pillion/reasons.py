@@ -71,6 +71,7 @@ DECIDED = {
     "SYSTEM_SCRIPT": Reason("It belongs to the distribution: left alone by default.", ALLOW),
     "DEBUGGER": Reason("It is a debugger: left alone by default.", ALLOW),
     "EMBEDDER": Reason("It is another program with a Python inside: left alone by default.", ALLOW),
+    "PILLION": Reason("It is a program of pillion: the collector, an install, a canary.", NOTHING),
     "OTHER_AGENT": Reason(
         "Another agent is in it already.",
         "Choose one. To have both, put an `allow` line that it matches into your rules.conf and start it again.",

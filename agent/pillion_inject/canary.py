@@ -131,12 +131,11 @@ class _Examination:
                             "the process alone without a word")  # fmt: skip
         if records[-1].get("decision") != "injected":
             return self.add("module", False, f"stands aside: {_reason(records[-1])}{_remedy(records[-1])}")
-        variable = "LD_PRELOAD" if self.place.road.via == "preload" else "PYTHONPATH"
-        return self.add("module", True, f"is loaded, by {variable}")
+        return self.add("module", True, f"is loaded, by {self.place.road.variable}")
 
     def alike(self, name: str, args: list[str], before: Sequence[str] = (), spans: bool = False) -> None:
         """The probe with and without."""
-        line = [self.python, *before, PROBE, *args]
+        line = [self.python, *before, PROBE, *args, self.place.road.variable]
         socket = canary_receive.path_for(self.place.folder)
         bare, traced = (self.place.run(line, with_it, PILLION_SOCKET=socket) for with_it in (False, True))
         _, left, came = self.place.records(), self.place.rings(), self.receiver.taken()

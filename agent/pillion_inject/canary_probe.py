@@ -2,7 +2,7 @@
 """The program that the canary runs under somebody's Python: a little of everything that pillion touches.
 
 Its output depends on nothing but the interpreter and its environment. A Python that is too old for this file ends in a
-SyntaxError, with the module and without. Usage: canary_probe.py exit|raise|signal
+SyntaxError, with the module and without. Usage: canary_probe.py exit|raise|signal VARIABLE: by which the module came.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 def places() -> None:
     """What a program sees of its own start."""
     for key in sorted(os.environ):
-        if key != "LD_PRELOAD":  # a checksum, since a value may be a secret and a difference is shown
+        if key != sys.argv[2]:  # a checksum, since a value may be a secret and a difference is shown
             print("environment", ascii(key), binascii.crc32(os.fsencode(os.environ[key])))
     print("path", sys.path)
     print("argv", sys.argv, "flags", sys.flags, "names", sys.builtin_module_names)

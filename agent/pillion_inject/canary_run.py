@@ -30,6 +30,11 @@ class Road(NamedTuple):
     via: str  # preload or path
     path: str
 
+    @property
+    def variable(self) -> str:
+        """What of the environment is different with it."""
+        return "PYTHONPATH" if self.via == "path" else "LD_PRELOAD"
+
     def join(self, environ: dict[str, str]) -> dict[str, str]:
         """An environment with the module in it; what else is preloaded stays in front."""
         if self.via == "path":

@@ -5,14 +5,16 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pillion import __main__
-from pillion_inject import canary_receive
+from pillion_inject import canary_receive, canary_run
 from pillion_inject.canary_run import Place, Road
 
 from scripts import pythons
@@ -155,6 +157,24 @@ def test_a_python_that_is_too_old_is_unfit_and_feels_nothing() -> None:
     assert said.code == 1
     assert "stands aside: VERSION: " in said.json["why"][0] and "by a supported version" in said.json["why"][0]
     assert answers(said)["output"].startswith("as without it")
+
+
+def test_without_a_library_at_hand_the_module_comes_by_pythonpath(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(canary_run, "LIBRARY", "nothing.so")
+    said = canary("--json", "--pairs", "1", "--", sys.executable)
+    assert (said.code, said.json["via"]) == (0, "path"), said.out
+    assert answers(said)["module"] == "is loaded, by PYTHONPATH"
+
+
+def test_pillions_own_programs_are_left_alone(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    (run / "processes").mkdir(parents=True)
+    environ = {"LD_PRELOAD": str(LIBRARY), "PILLION_RUN_DIR": str(run), "PYTHONPATH": str(AGENT)}
+    subprocess.run([sys.executable, "-m", "pillion_inject", "--help"], env=environ, stdout=subprocess.DEVNULL)
+    subprocess.run([sys.executable, str(AGENT / "pillion_inject"), "--help"], env=environ, stdout=subprocess.DEVNULL)
+    subprocess.run([sys.executable, "-m", "pillion", "why"], env=environ, stdout=subprocess.DEVNULL)
+    found = [json.loads(path.read_text()) for path in (run / "processes").glob("*.json")]
+    assert [(record["decision"], record["code"]) for record in found] == [("not", "PILLION")] * 3
 
 
 def test_a_library_that_is_none_is_unfit(tmp_path: Path) -> None:
