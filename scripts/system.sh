@@ -28,6 +28,7 @@ for group in "$@"; do
         has chromium || has chromium-browser || has google-chrome || wish chromium
         has chromedriver || wish chromium-driver
         has redis-server || wish redis-server
+        has initdb || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || wish postgresql
         ;;
     fuzz)
         has clang || wish clang

@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     from typing import Mapping, Optional, Tuple
 
     Described = Optional[Tuple[str, Mapping[str, object]]]
+    Place = Optional[Tuple[object, object, object]]  # host, port, database; what is not known is None or empty
 
 KNOWN = 1024  # texts
 KNOWN_CHARS = 4096  # a text; longer ones are described each time
-_known: dict[tuple[str, str, bool], Described] = {}
+_known: dict[tuple[str, str, bool, Place], Described] = {}
 
 
 def is_given(parameters: object) -> bool:
@@ -25,16 +26,16 @@ def is_given(parameters: object) -> bool:
     return bool(parameters) if type(parameters) in (tuple, list, dict) else parameters is not None
 
 
-def describe_query(system: str, text: object, parameterised: bool) -> Described:
+def describe_query(system: str, text: object, parameterised: bool, place: Place = None) -> Described:
     """Name and attributes of one query; None: it is no text, the driver will say so."""
     if type(text) is not str or len(text) > KNOWN_CHARS:
-        return _describe(system, text, parameterised)
-    key = (system, text, parameterised)
+        return _describe(system, text, parameterised, place)
+    key = (system, text, parameterised, place)
     described = _known.get(key)
     if described is None:
         if len(_known) >= KNOWN:
             _known.clear()
-        described = _known[key] = _describe(system, text, parameterised)
+        described = _known[key] = _describe(system, text, parameterised, place)
     return described
 
 
@@ -43,7 +44,7 @@ def queries(system: str, text: tuple[int, str], *parameters: tuple[int, str]) ->
     return Queries(lambda text, parameterised: _describe(system, text, parameterised), text, *parameters)
 
 
-def _describe(system: str, text: object, parameterised: bool) -> Described:
+def _describe(system: str, text: object, parameterised: bool, place: Place = None) -> Described:
     if not isinstance(text, str):
         return None
     shown, summary, operation, collection = sql(text, parameterised)
@@ -56,6 +57,9 @@ def _describe(system: str, text: object, parameterised: bool) -> Described:
         attributes["db.operation.name"] = operation
     if collection is not None:
         attributes["db.collection.name"] = collection
+    if place is not None:
+        where = zip(("server.address", "server.port", "db.namespace"), place)
+        attributes.update((name, value) for name, value in where if value)
     return summary or system, attributes
 
 

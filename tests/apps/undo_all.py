@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import sqlite3
 
 import pillion.start
@@ -28,7 +29,11 @@ addresses = [
     if not address.startswith("sqlalchemy.dialects.")  # their drivers aren't here
 ]
 before: dict[str, Change] = {}
-for address in addresses:
+for address in list(addresses):
+    if targets[address].optional and importlib.util.find_spec(address.partition(":")[0]) is None:
+        print("absent", address)
+        addresses.remove(address)
+        continue
     owner, name = found(address)
     if targets[address].optional and not hasattr(owner, name):
         print("absent", address)

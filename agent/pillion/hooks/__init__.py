@@ -34,6 +34,11 @@ class Hook:
 
 HOOKS: tuple[Hook, ...] = (
     Hook("flask", ("flask.app",), "flask"),
+    Hook(
+        "django",
+        ("django.core.handlers.wsgi", "django.core.handlers.base", "django.core.handlers.exception"),
+        "django",
+    ),
     Hook("wsgi", ("wsgiref.simple_server", "gunicorn.app.base", "werkzeug.serving"), "wsgi"),
     Hook("asgi", ("uvicorn.config",), "asgi"),
     Hook("starlette", ("starlette.routing", "fastapi.routing"), "starlette"),
@@ -56,6 +61,18 @@ HOOKS: tuple[Hook, ...] = (
         ),
         "sqlalchemy",
     ),
+    Hook(
+        "psycopg",
+        (
+            "psycopg.cursor",
+            "psycopg.cursor_async",
+            "psycopg.server_cursor",
+            "psycopg._server_cursor",
+            "psycopg._server_cursor_async",
+        ),
+        "psycopg",
+    ),
+    Hook("psycopg2", ("psycopg2._psycopg",), "psycopg2"),
     Hook("redis", ("redis.client", "redis.asyncio.client", "kombu.transport.redis"), "redis"),
     Hook("celery", ("celery.app.base", "celery.app.trace", "kombu.messaging"), "celery"),
     Hook("jinja2", ("jinja2.environment",), "jinja2"),

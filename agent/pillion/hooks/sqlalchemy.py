@@ -6,7 +6,7 @@ Where the database is comes from the engine's URL, whose password is never looke
 
 from __future__ import annotations
 
-from pillion.db import describe_query, is_given, with_batch, with_more
+from pillion.db import describe_query, is_given, with_batch
 from pillion.patch import CLIENT, Call, Target
 
 TYPE_CHECKING = False
@@ -41,12 +41,9 @@ def described(call: Call, parameterised: bool, context: object) -> Described:
     system = SYSTEMS.get(dialect.name, "other_sql")
     if system == "mysql" and getattr(dialect, "is_mariadb", False):
         system = "mariadb"
-    result = describe_query(system, call.get(2, "statement"), parameterised)
     url = getattr(getattr(getattr(context, "root_connection", None), "engine", None), "url", None)
-    if url is None or system == "sqlite":
-        return result
-    where = {"server.address": url.host, "server.port": url.port, "db.namespace": url.database}
-    return with_more(result, where)
+    place = None if url is None or system == "sqlite" else (url.host, url.port, url.database)
+    return describe_query(system, call.get(2, "statement"), parameterised, place)
 
 
 def describe(call: Call) -> Described:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import servers
 from tests.support.sink import Sink, Span
 from tests.support.traced import AGENT, clean_environ
 
@@ -113,3 +114,12 @@ def traced(receiver: Receiver) -> Callable[..., Run]:
         return done[key]
 
     return run
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The port of a PostgreSQL, as programs want it in PGPORT."""
+    with servers.postgres() as port:
+        if port is None:
+            pytest.skip("needs PostgreSQL (package postgresql)")
+        yield str(port)

@@ -20,6 +20,8 @@ PROGRAMS = [
         "/broken-stream",
     ),
     ("flask_shop.py", "wsgiref", "/items/5", "/crash"),
+    ("django_shop.py", "uvicorn", "/items/5/", "/crash/"),
+    ("celery_shop.py", "eager"),
     ("asgi_shop.py", "fastapi", "/items/5", "/crash", "/stream"),
     ("http_calls.py", "requests", "/dev/null"),
     ("http_calls.py", "urllib3", "/dev/null"),

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+"""psycopg2: one CLIENT span for each statement, procedure or copy, on cursors of every class.
+
+The methods of the C type are replaced, not the type: isinstance, register_type and cursor factories see what they saw.
+Under SQLAlchemy the span is its.
+"""
+
+from __future__ import annotations
+
+from pillion.db import with_more
+from pillion.patch import CLIENT, Call, Target
+from pillion.postgres import batches, failed, place_of, queries
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pillion.db import Described
+
+
+def describe_procedure(call: Call) -> Described:
+    name = call.get(1, "procname")
+    if not isinstance(name, str):
+        return None
+    host, port, database = place_of(call.args[0].connection) or (None, None, None)
+    told = {"db.system.name": "postgresql", "db.operation.name": "CALL", "db.stored_procedure.name": name}
+    where = {"server.address": host, "server.port": port, "db.namespace": database}
+    return with_more((f"CALL {name}", told), where)
+
+
+_CURSOR = "psycopg2._psycopg:cursor."
+TARGETS = {
+    _CURSOR + "execute": Target(CLIENT, queries(1, "query", (2, "vars")), failed=failed, family="db"),
+    _CURSOR + "executemany": Target(CLIENT, batches(1, "query", (2, "vars_list")), failed=failed, family="db"),
+    _CURSOR + "callproc": Target(CLIENT, describe_procedure, failed=failed, family="db"),
+    _CURSOR + "copy_expert": Target(CLIENT, queries(1, "sql"), failed=failed, family="db"),
+}
