@@ -134,7 +134,9 @@ def processes(now: int, query: dict[str, str], empty: bool) -> object:
             "decision": None if index == 1 else "injected", "reason": "",
             "cpu": 0.031 * (index + 1), "memory_bytes": 48_000_000 + index * 7e6,
             "threads": 4 + index, "fds": 12 + index, "parent_pid": 4711 if index in (1, 2) else 1,
-            "spans": 120_000 // (index + 1),
+            "spans": 120_000 // (index + 1), "container": "4be1" * 16 if index == 0 else None,
+            "own_pid": 1 if index == 0 else 4711 + index, "hidden": index == 3,
+            "denied": ["disk"] if index == 0 else [],
         })  # fmt: skip
     rows = [] if empty else rows
     refusals = [("python2.7", "CPython 2.7 is not supported (3.8 to 3.15 are)"), ("python3", "PILLION_ENABLED=0")]

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -41,6 +42,14 @@ def test_an_empty_list_of_traces_tells_how_to_get_some_or_how_to_see_more(empty_
     empty_page.open("#/traces?status=error").see(".empty button", "Clear the filters").click()
     empty_page.see(".empty", "pillion run")
     assert empty_page.address() == "#/traces"
+
+
+def test_a_process_of_a_container_says_which_and_what_could_not_be_read(fake_page: Page) -> None:
+    assert "4be14be14be1" in fake_page.open("#/processes").see("table", "killed by SIGKILL").text
+    facts = fake_page.open("#/processes/4711-900").see("dl.facts", "4be14be14be1").text
+    assert re.search(r"PID in its container\s+1\b", facts) and re.search(r"Not to be read\s+disk", facts)
+    facts = fake_page.open("#/processes/4714-903").see("dl.facts", "pid namespace").text
+    assert "pid: host" in facts and "Not to be read" not in facts
 
 
 def test_processes_tell_why_they_are_not_instrumented_and_how_they_ended(fake_page: Page) -> None:

@@ -61,7 +61,7 @@ function factsOf(row) {
     ["Instrumented", decisionCell(row)], ["Parent", row.parent_pid ?? "unknown"], ["Container", containerCell(row)], ["Spans", row.service ? h("a", { href: link("traces", "", { service: row.service }) }, count(row.spans)) : count(row.spans)],
     ["Instance", h("span", { class: "mono" }, line(row.instance || "–", 40))],
   ];
-  if (row.own_pid !== row.pid) facts.push(["PID in its container", row.own_pid]);
+  if (row.own_pid && row.own_pid !== row.pid) facts.push(["PID in its container", row.own_pid]);
   if (row.hidden) facts.push(["Measured", "no: it lives in a pid namespace that the collector doesn't see; run it with the node's (pid: host)"]);
   else if (row.denied?.length) facts.push(["Not to be read", row.denied.map((part) => line(part, 20)).join(", ")]);
   return facts.map(([name, value]) => h("div", null, h("dt", null, name), h("dd", null, value)));

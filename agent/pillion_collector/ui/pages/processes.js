@@ -70,7 +70,7 @@ function processTable() {
   const columns = [
     { key: "service", title: "Service", class: "main", cell: nameCell },
     { key: "pid", title: "PID", class: "num", cell: (row) => row.pid },
-    { key: "container", title: "Container", class: "mono wide-l", cell: (row) => containerCell(row) },
+    { key: "container", title: "Container", class: "mono wide-m", cell: (row) => containerCell(row) },
     { key: "command", title: "Command", class: "wide-m", cell: (row) => [h("bdi", null, line(row.command, 40)), row.python ? h("span", { class: "faint" }, ` ${line(row.python, 20)}`) : null] },
     { key: "cpu", title: "CPU", class: "num", hint: "Of one core", cell: (row) => (row.alive ? percent(row.cpu) : "–") },
     { key: "memory", title: "Memory", class: "num", cell: (row) => (row.alive ? bytes(row.memory_bytes) : "–") },
