@@ -3,7 +3,7 @@
 # (scripts/venv.sh), the native build (scripts/build.sh); the second time they find their work done.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test lint format bench cost fuzz chaos soak storm valgrind update test-pythons wheel clean distclean
+.PHONY: help setup build demo demo-docker test-docker test lint format bench cost fuzz chaos soak storm valgrind update test-pythons wheel clean distclean
 
 BIN := .venv/bin
 DEMO_SECONDS ?=
@@ -11,6 +11,7 @@ BENCH ?=
 FUZZ_SECONDS ?= 900
 CHAOS ?=
 SOAK ?=
+BUNDLE := $(wildcard dist/pillion-bundle-*)
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -26,6 +27,11 @@ build: .venv/.ready  ## the native module and the collector's library, in place
 
 demo: build  ## a small shop under pillion, with traffic, until Ctrl-C or DEMO_SECONDS
 	@exec $(BIN)/python docker/demo/demo.py $(if $(DEMO_SECONDS),--seconds $(DEMO_SECONDS))
+
+demo-docker: build  ## the shop in containers that were never told of pillion, until Ctrl-C or DEMO_SECONDS
+	@$(BIN)/python docker/up.py --check
+	@[ -n "$(BUNDLE)" ] || $(MAKE) --no-print-directory bundle
+	@exec $(BIN)/python docker/up.py $(if $(DEMO_SECONDS),--seconds $(DEMO_SECONDS))
 
 test: build lint  ## lint, C tests under sanitizers, Python matrix in short, everything else
 	@scripts/system.sh test fuzz valgrind
@@ -72,6 +78,11 @@ update: build  ## a server under load goes from version to version while they ar
 
 test-pythons: build  ## build, inject and test on each CPython 3.8 to 3.13 that is here
 	@$(BIN)/python scripts/pythons.py --tests
+
+test-docker: build  ## the shop in containers, driven, killed, updated; makes its own base images where none can be pulled
+	@scripts/system.sh docker
+	@[ -n "$(BUNDLE)" ] || $(MAKE) --no-print-directory bundle
+	@exec $(BIN)/python -m tests.docker
 
 wheel: .venv/.ready  ## dist/pillion-*.whl
 	@$(BIN)/python -m pip wheel --disable-pip-version-check -q --no-deps -w dist .

@@ -76,5 +76,9 @@ step CPython sh -c "./configure --build=$machine-linux-musl --prefix=$target --w
     --disable-test-modules OPT='-DNDEBUG -fwrapv -O1' && make && make install DESTDIR=$work/out"
 "$work/out$target/bin/python3" -c 'import ctypes, pip, ssl, zlib'
 rm -rf "$work/out$target"/lib/libpython*.a "$work/out$target"/lib/python3*/config-*/*.a
+# A line for the shell, which Python takes for a string: the commands run the interpreter beside them, wherever that is.
+for script in $(grep -lI "^#!$target/bin/python" "$work/out$target"/bin/*); do
+    sed -i '1c #!/bin/sh\n'"'''exec' \"\$(dirname \"\$0\")/python3\" \"\$0\" \"\$@\"\n' '''" "$script"
+done
 mv "$work/out$target" "$target"
 echo "a Python on musl is in $target"
