@@ -148,9 +148,18 @@ class Facts:
 
     def describe(self) -> dict[str, Any]:
         """What a row says of it, whatever was decided."""
-        return {"pid": self.pid, "own_pid": self.own_pid, "start_ticks": self.start_ticks, "pid_ns": self.pid_ns,
-                "uid": self.uid, "exe": self.exe, "command": self.name, "parent_pid": self.parent_pid,
-                "alive": True}  # fmt: skip
+        return {
+            "pid": self.pid,
+            "own_pid": self.own_pid,
+            "start_ticks": self.start_ticks,
+            "pid_ns": self.pid_ns,
+            "started_ns": int(self.started() * 1e9),
+            "uid": self.uid,
+            "exe": self.exe,
+            "command": self.name,
+            "parent_pid": self.parent_pid,
+            "alive": True,
+        }
 
 
 def all_pids(proc: str = "/proc") -> list[int]:

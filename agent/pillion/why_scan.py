@@ -31,7 +31,7 @@ def scan(records: Iterable[Row], run_dir: str, pid: int = 0, proc: str = "/proc"
     for each in [pid] if pid else why_proc.all_pids(proc):
         try:
             facts = Facts(each, proc)
-            if facts.is_python():
+            if facts.is_python() or (facts.maps is None and record_of(facts, known) is not None):
                 rows.append(judge(facts, known, run_dir))
         except (OSError, ValueError):
             continue  # it has ended meanwhile, or is none
@@ -64,7 +64,8 @@ def told(facts: Facts, record: Row) -> Row:
     native = facts.mapped(NATIVE.pattern)
     if native:
         evidence.append(f"mapped: {native}")
-    return finish({**facts.describe(), **_of(record), "evidence": evidence})
+    seen = {key: value for key, value in facts.describe().items() if value or key not in record}
+    return finish({**record, **seen, **_of(record), "evidence": evidence})
 
 
 def finish(row: Row) -> Row:
@@ -75,7 +76,7 @@ def finish(row: Row) -> Row:
     reason = reasons.explain(code)
     decision = row.get("decision") or {"UNREADABLE": "unknown"}.get(code, "injected" if code in INJECTED else "not")
     row.update(decision=decision, means=reason.means, do=reason.do)
-    row["id"] = rundir.name(row["pid"], row.get("start_ticks") or 0, 0)
+    row["id"] = rundir.name(row.get("own_pid") or row["pid"], row.get("start_ticks") or 0, row.get("pid_ns") or 0)
     return row
 
 

@@ -43,6 +43,7 @@ from pillion_collector.processes import Processes
 from pillion_collector.query_params import BadParameter
 from pillion_collector.receive import Receiver
 from pillion_collector.store import Store, StoreError
+from pillion_collector.why import Why
 
 _log = logging.getLogger("pillion.api")
 UI = Path(__file__).parent / "ui"
@@ -59,6 +60,7 @@ class Collector:
     run_dir: Path
     started_ns: int
     live: Live = field(init=False)
+    why: Why = field(init=False)
     receiver: Receiver = field(init=False)
     processes: Processes = field(init=False)
     adopter: Adopter = field(init=False)
@@ -66,6 +68,7 @@ class Collector:
 
     def __post_init__(self) -> None:
         self.live = Live(lambda: self.ask(query_stats.live, self))
+        self.why = Why(self.run_dir)
 
     async def ask(self, question: Callable[..., Any], *args: Any) -> Any:
         """Runs a question to the store off the loop."""
@@ -83,6 +86,7 @@ def application(collector: Collector, host: str) -> Starlette:
         "/api/processes": _processes,
         "/api/processes/{id}/metrics": _process_metrics,
         "/api/crashes": _crashes,
+        "/api/why": _why,
         "/api/stats": _stats,
         "/api/live": _live,
         "/healthz": _health,
@@ -178,6 +182,13 @@ async def _crashes(collector: Collector, request: Request) -> Any:
     service = query_params.text(request.query_params, "service")
     limit = query_params.whole(request.query_params, "limit", 1, 1000) or 50
     return await collector.ask(_encoded, query_crashes.crashes, collector.store, window, service, limit)
+
+
+async def _why(collector: Collector, request: Request) -> Any:
+    query_params.check_names(request.query_params, ("pid",))
+    pid = query_params.whole(request.query_params, "pid", 1, 2**31)
+    found = await collector.ask(collector.why.answer)
+    return found if pid is None else {**found, "processes": [row for row in found["processes"] if row["pid"] == pid]}
 
 
 async def _stats(collector: Collector, request: Request) -> Any:

@@ -101,6 +101,7 @@ class FakeApi(ThreadingHTTPServer):
             "processes": fake_data.processes,
             "stats": fake_data.stats,
             "crashes": fake_data.crashes,
+            "why": fake_data.why,
         }.get(path)
         return make(now, query, self.empty) if make else None
 

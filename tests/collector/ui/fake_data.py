@@ -150,6 +150,29 @@ def processes(now: int, query: dict[str, str], empty: bool) -> object:
     return {"processes": rows}
 
 
+def why(now: int, query: dict[str, str], empty: bool) -> object:
+    """The refused ones with their codes, one instrumented, one that nothing reached, one that can't be looked into."""
+    told = [
+        (880, 77, "python2.7", "not", "VERSION", "This version of CPython is not supported; 3.8 to 3.15 are.",
+         ["CPython 2.7 is not supported (3.8 to 3.15 are)"], "Run it by a supported version."),
+        (881, 77, "python3", "not", "DISABLED", "PILLION_ENABLED switches pillion off for it.", ["PILLION_ENABLED=0"],
+         "Unset PILLION_ENABLED, or set it to true, and start it again."),
+        (4711, 900, "python3", "injected", "INJECTED", "It is instrumented.", [], "Nothing."),
+        (990, 12, "python3.12", "not", "NOT_REACHED", "Nothing brings pillion into it.",
+         ["LD_PRELOAD is not set in its environment", "no /etc/ld.so.preload where it runs"],
+         "Set LD_PRELOAD to libpillion.so for its container or service and start it again."),
+        (991, 13, "uwsgi", "unknown", "UNREADABLE", "It could be Python, but this user may not look into it.",
+         ["/proc/991/maps: Permission denied"], "Ask as root, or as the process's own user."),
+    ]  # fmt: skip
+    rows = [
+        {"id": f"{pid}-{ticks}", "pid": pid, "own_pid": pid, "start_ticks": ticks, "command": command, "alive": True,
+         "decision": decision, "code": code, "means": means, "reason": "; ".join(evidence), "evidence": evidence,
+         "do": do, "service": None, "python": None, "parent_pid": 1, "notes": []}
+        for pid, ticks, command, decision, code, means, evidence, do in told
+    ]  # fmt: skip
+    return {"processes": rows, "crashed": []}
+
+
 def metrics(process_id: str, now: int) -> object:
     shapes: list[tuple[str, str, str, float, dict[str, str]]] = [
         ("process.cpu.utilization", "1", "gauge", 0.2, {"cpu.mode": "user"}),

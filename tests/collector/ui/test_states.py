@@ -54,13 +54,26 @@ def test_a_process_of_a_container_says_which_and_what_could_not_be_read(fake_pag
 
 def test_processes_tell_why_they_are_not_instrumented_and_how_they_ended(fake_page: Page) -> None:
     table = fake_page.open("#/processes").see("table", "killed by SIGKILL").text
-    assert "no: CPython 2.7 is not supported (3.8 to 3.15 are)" in table
-    assert fake_page.see(".summary").text == "7 running, 5 instrumented · 1 ended", (
+    assert "no VERSION: CPython 2.7 is not supported (3.8 to 3.15 are)" in table
+    assert fake_page.see(".summary").text == "9 running, 5 instrumented · 1 ended", (
         "a forked worker counts by its spans"
     )
     fake_page.see("tbody tr", "4711").click()
     fake_page.see("figure", "Memory")
     assert fake_page.address() == "#/processes/4711-900"
+
+
+def test_a_process_that_nothing_reached_is_listed_with_the_evidence_and_what_to_do(fake_page: Page) -> None:
+    fake_page.open("#/processes").see("tbody tr", "NOT_REACHED").click()
+    told = fake_page.see(".why", "NOT_REACHED").text
+    assert "LD_PRELOAD is not set in its environment" in told and "Set LD_PRELOAD to libpillion.so" in told
+    fake_page.see(".segments button", "Not instrumented").click()
+    fake_page.until(lambda: len(fake_page.texts("tbody tr")) == 4)
+    assert "unknown UNREADABLE" in fake_page.see("table").text
+    assert fake_page.address() == "#/processes/990-12?show=no", "the one that is looked at stays"
+    fake_page.see(".segments button", "Instrumented").click()
+    fake_page.see("tbody tr", "4711")
+    assert all("no " not in row for row in fake_page.texts("tbody td.reason"))
 
 
 def test_crashes_tell_how_in_which_requests_and_after_which_spans(fake_page: Page, empty_page: Page) -> None:

@@ -10,16 +10,18 @@ import { morph } from "../morph.js";
 import { empty, time } from "../parts.js";
 import { link } from "../router.js";
 import { line } from "../text.js";
-import { containerCell, decisionCell, stateCell } from "./processes.js";
+import { containerCell, stateCell } from "./processes.js";
+import { decisionCell, whyPanel } from "./why.js";
 
 export function createProcess() {
   const load = latest();
   const facts = h("dl", { class: "facts" });
+  const why = h("div");
   const charts = h("div", { class: "charts" });
   const none = empty("No measurements yet: they come every few seconds.");
   const title = h("h2");
   const element = h("section", { class: "panel", "aria-label": "Chosen process", hidden: true },
-    h("header", null, title, h("div", { class: "tools" }, h("a", { href: link("processes") }, "Close"))), facts, charts, none);
+    h("header", null, title, h("div", { class: "tools" }, h("a", { href: link("processes") }, "Close"))), facts, why, charts, none);
   const drawn = new Map();
 
   function clear() {
@@ -29,6 +31,7 @@ export function createProcess() {
   }
 
   let shown = "";
+  let unmeasured = false; // nothing of pillion is in it, and no metric of it is kept
   async function show(row, id) {
     element.hidden = !id;
     if (!id) return clear();
@@ -36,13 +39,16 @@ export function createProcess() {
     shown = id;
     title.textContent = row ? `${line(row.service || row.command, 60)} · ${row.pid}` : `${line(id, 40)} is not known`;
     morph(facts, row ? factsOf(row) : null);
+    morph(why, whyPanel(row));
+    unmeasured = Boolean(row?.unmeasured);
+    if (unmeasured) return draw([]);
     const answer = row && (await load((signal) => get(`processes/${encodeURIComponent(id)}/metrics`, {}, signal)));
     if (answer || !row) draw(answer ? toCharts(answer.metrics) : []);
   }
 
   function draw(found) {
     const filled = found.filter((data) => data.series.some((one) => one.points.length));
-    none.hidden = filled.length > 0;
+    none.hidden = filled.length > 0 || unmeasured;
     const domain = domainOf(filled);
     for (const data of filled.map((one) => ({ ...one, domain }))) {
       if (drawn.has(data.name)) drawn.get(data.name).update(data);
@@ -57,8 +63,8 @@ export function createProcess() {
 
 function factsOf(row) {
   const facts = [
-    ["Command", line(row.command, 60)], ["Python", line(row.python || "unknown", 30)], ["Started", time(row.started_ns, "s")], ["State", stateCell(row)],
-    ["Instrumented", decisionCell(row)], ["Parent", row.parent_pid ?? "unknown"], ["Container", containerCell(row)], ["Spans", row.service ? h("a", { href: link("traces", "", { service: row.service }) }, count(row.spans)) : count(row.spans)],
+    ["Command", line(row.command, 60)], ["Python", line(row.python || "unknown", 30)], ["Started", row.started_ns ? time(row.started_ns, "s") : "unknown"], ["State", stateCell(row)],
+    ["Instrumented", decisionCell(row, { short: true })], ["Parent", row.parent_pid ?? "unknown"], ["Container", containerCell(row)], ["Spans", row.service ? h("a", { href: link("traces", "", { service: row.service }) }, count(row.spans)) : count(row.spans)],
     ["Instance", h("span", { class: "mono" }, line(row.instance || "–", 40))],
   ];
   if (row.own_pid && row.own_pid !== row.pid) facts.push(["PID in its container", row.own_pid]);

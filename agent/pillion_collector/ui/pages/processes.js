@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // The node's Python processes: service by service, children below their parents, instrumented or why not, how they ended.
-// One of them chosen (#/processes/<id>) shows its charts above the list.
+// One of them chosen (#/processes/<id>) shows its charts above the list. Also those that nothing of pillion is in.
 
 import { get, latest } from "../api.js";
 import { h } from "../dom.js";
 import { bytes, count, ending, percent } from "../format.js";
 import { empty, panel, service, time } from "../parts.js";
-import { link, route } from "../router.js";
+import { link, patch, route } from "../router.js";
 import { createTable } from "../table.js";
 import { line } from "../text.js";
 import { createProcess } from "./process.js";
-import { isInstrumented } from "./strip_processes.js";
+import { createFilter, decisionCell, isInstrumented, joined } from "./why.js";
 
 export function mount(main) {
   const load = latest();
@@ -19,20 +19,23 @@ export function mount(main) {
   const one = createProcess();
   const none = empty("No Python process of this node is known yet. Start one with ", h("code", null, "pillion run -- python app.py"));
   none.hidden = true;
-  main.append(h("div", { class: "head" }, h("h1", null, "Processes"), summary), one.element, panel(null, { label: "Processes" }, h("div", { class: "scroll" }, table.element), none));
+  const filter = createFilter((show) => patch({ show }));
+  main.append(h("div", { class: "head" }, h("h1", null, "Processes"), summary, filter.element), one.element, panel(null, { label: "Processes" }, h("div", { class: "scroll" }, table.element), none));
 
   async function refresh() {
-    const answer = await load((signal) => get("processes", {}, signal));
+    const answer = await load((signal) => Promise.all([get("processes", {}, signal), get("why", {}, signal)]));
     if (!answer) return;
-    const rows = arrange(answer.processes);
-    const { part } = route();
-    summary.textContent = summarise(rows);
+    const all = joined(answer[0].processes, answer[1]);
+    const { part, params } = route();
+    filter.update(params.get("show") ?? "");
+    const rows = arrange(all.filter(filter.chosen));
+    summary.textContent = summarise(all);
     none.hidden = rows.length > 0;
     table.element.hidden = rows.length === 0;
     for (const row of rows) row.chosen = row.id === part;
     table.update(rows);
-    for (const tr of table.element.tBodies[0].rows) tr.setAttribute("aria-selected", String(tr.dataset.href === link("processes", part)));
-    await one.show(rows.find((row) => row.id === part) ?? null, part);
+    for (const tr of table.element.tBodies[0].rows) tr.setAttribute("aria-selected", String(tr.dataset.href === addressOf({ id: part })));
+    await one.show(all.find((row) => row.id === part) ?? null, part);
   }
   return { show: refresh, refresh, close: one.close };
 }
@@ -77,25 +80,25 @@ function processTable() {
     { key: "threads", title: "Threads", class: "num wide-s", cell: (row) => (row.alive ? count(row.threads) : "–") },
     { key: "fds", title: "Files", class: "num wide-m", hint: "Open file descriptors", cell: (row) => (row.alive ? count(row.fds) : "–") },
     { key: "spans", title: "Spans", class: "num wide-s", cell: (row) => count(row.spans) },
-    { key: "decision", title: "Instrumented", class: "reason wide-s", cell: decisionCell },
+    { key: "decision", title: "Instrumented", class: "reason wide-s", cell: (row) => decisionCell(row) },
     { key: "state", title: "State", class: "wide-s", cell: stateCell },
-    { key: "started", title: "Started", class: "num wide-l", cell: (row) => time(row.started_ns, "s") },
+    { key: "started", title: "Started", class: "num wide-l", cell: (row) => (row.started_ns ? time(row.started_ns, "s") : "–") },
   ];
-  return createTable({ label: "Processes", columns, rowKey: (row) => row.id, rowHref: (row) => link("processes", row.id) });
+  return createTable({ label: "Processes", columns, rowKey: (row) => row.id, rowHref: (row) => addressOf(row) });
+}
+
+/** The filter stays while one after another is looked at. */
+function addressOf(row) {
+  return link("processes", row.id, { show: route().params.get("show") });
 }
 
 function nameCell(row) {
   const name = row.service ? service(row.service) : h("span", { class: "service" }, h("i", { class: "dot none", "aria-hidden": "true" }), h("bdi", { class: "faint" }, line(row.command, 40)));
-  return h("a", { href: link("processes", row.id), tabindex: -1, class: row.depth ? "child" : null, style: row.depth ? { "margin-left": `${Math.min(row.depth, 6) * 14 - 14}px` } : {} }, name);
+  return h("a", { href: addressOf(row), tabindex: -1, class: row.depth ? "child" : null, style: row.depth ? { "margin-left": `${Math.min(row.depth, 6) * 14 - 14}px` } : {} }, name);
 }
 
 export function containerCell(row) {
   return row.container ? h("bdi", { title: line(row.container, 64) }, line(row.container.slice(0, 12), 12)) : "–";
-}
-
-export function decisionCell(row) {
-  if (isInstrumented(row)) return "yes";
-  return h("bdi", { class: "faint", title: line(row.reason, 400) }, row.reason ? `no: ${line(row.reason, 120)}` : "no");
 }
 
 export function stateCell(row) {

@@ -12,6 +12,7 @@ import { createTable } from "../table.js";
 import { processStrip } from "./strip_processes.js";
 import { traceStrip } from "./strip_traces.js";
 import { welcome } from "./welcome.js";
+import { joined } from "./why.js";
 
 const STRIP = 8;
 
@@ -37,15 +38,18 @@ export function mount(main) {
       get("traces", { ...span, limit: STRIP, order: "slowest" }, signal),
       get("processes", {}, signal),
     ]));
-    if (answers) render(...answers);
+    if (!answers) return;
+    // What else runs on this machine is of interest only as long as there is nothing to show.
+    const why = answers[0].services.length ? null : await load((signal) => get("why", {}, signal));
+    if (why || answers[0].services.length) render(...answers, why);
   }
 
-  function render(answer, fresh, slow, nodes) {
+  function render(answer, fresh, slow, nodes, why) {
     const nothing = !answer.services.length;
     hello.hidden = !nothing;
     services.parentElement.hidden = nothing;
     strips.hidden = nothing;
-    if (nothing) return void (morph(hello, welcome(nodes.processes, route().params)), (summary.textContent = ""));
+    if (nothing) return void (morph(hello, welcome(joined(nodes.processes, why), route().params)), (summary.textContent = ""));
     summary.textContent = summarise(answer.services);
     table.scale(answer.services);
     table.update(answer.services, sortOf(route().params));

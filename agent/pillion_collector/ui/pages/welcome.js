@@ -5,7 +5,7 @@ import { copyButton, h } from "../dom.js";
 import { command, rangeText } from "../parts.js";
 import { link } from "../router.js";
 import { line } from "../text.js";
-import { isInstrumented } from "./strip_processes.js";
+import { isInstrumented } from "./why.js";
 
 const RUN = "pillion run -- python app.py";
 
@@ -28,6 +28,6 @@ function reasons(processes) {
     h("h3", null, "Seen, but not instrumented"),
     h("dl", null, processes.slice(0, 12).map((row) => [
       h("dt", null, h("a", { href: link("processes", row.id) }, h("bdi", null, line(row.command, 40)), ` ${row.pid}`)),
-      h("dd", null, h("bdi", null, line(row.reason || "no reason was recorded", 300))),
+      h("dd", null, h("bdi", null, line((row.unmeasured && row.why.means) || row.reason || "no reason was recorded", 300))),
     ])));
 }
