@@ -3,13 +3,14 @@
 # (scripts/venv.sh), the native build (scripts/build.sh); the second time they find their work done.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo demo-docker test-docker test lint format bench cost fuzz chaos soak storm valgrind update test-pythons wheel clean distclean
+.PHONY: help setup build demo demo-docker test-docker test lint format bench cost fuzz chaos soak storm valgrind update test-pythons wheel bundle test-bundle clean distclean
 
 BIN := .venv/bin
 DEMO_SECONDS ?=
 BENCH ?=
 FUZZ_SECONDS ?= 900
 CHAOS ?=
+PYTHONS ?=
 SOAK ?=
 BUNDLE := $(wildcard dist/pillion-bundle-*)
 
@@ -76,13 +77,22 @@ storm: build  ## 1,000 traced Python children, 10,000 others, beside the same wi
 update: build  ## a server under load goes from version to version while they are switched, 25 times; no request fails
 	@UPDATE_ROUNDS=25 $(BIN)/python -m pytest -q tests/inject/test_update.py
 
-test-pythons: build  ## build, inject and test on each CPython 3.8 to 3.13 that is here
+test-pythons: build  ## build, inject and test on each CPython 3.8 to 3.15 that is here
 	@$(BIN)/python scripts/pythons.py --tests
 
 test-docker: build  ## the shop in containers, driven, killed, updated; makes its own base images where none can be pulled
 	@scripts/system.sh docker
 	@[ -n "$(BUNDLE)" ] || $(MAKE) --no-print-directory bundle
 	@exec $(BIN)/python -m tests.docker
+
+.venv/.bundle: pyproject.toml | .venv/.ready
+	@$(BIN)/python -m pip install --disable-pip-version-check -q -e '.[bundle]' && touch .venv/.bundle
+
+bundle: build .venv/.bundle  ## dist/pillion-bundle-*: one folder for every CPython, libc and architecture (PYTHONS="3.11 …")
+	@$(BIN)/python -m scripts.bundle $(PYTHONS)
+
+test-bundle: bundle  ## the bundle under each CPython 3.8 to 3.15, glibc 2.31, musl, and aarch64 as far as qemu goes
+	@PILLION_BUNDLE=full $(BIN)/python -m pytest -q --timeout 900 tests/bundle
 
 wheel: .venv/.ready  ## dist/pillion-*.whl
 	@$(BIN)/python -m pip wheel --disable-pip-version-check -q --no-deps -w dist .

@@ -4,6 +4,7 @@
 // One interpreter a process: state lies in statics, and a sub-interpreter is refused by pillion.start. All calls come
 // with the GIL; the sender's thread never takes it.
 #include "module.h"
+#include "unpack.h"
 #include <string.h>
 
 static bool chars_of(PyObject *limits, const char *name, uint32_t *out) {
@@ -207,6 +208,23 @@ static PyObject *set_type_attribute_py(PyObject *module, PyObject *args) {
     Py_RETURN_NONE;
 }
 
+// unpack(packed, bytes) -> bytes: a block of the bundle's code.
+static PyObject *unpack_py(PyObject *module, PyObject *args) {
+    (void)module;
+    Py_buffer packed;
+    Py_ssize_t bytes;
+    if (!PyArg_ParseTuple(args, "y*n:unpack", &packed, &bytes))
+        return NULL;
+    PyObject *py_out = PyBytes_FromStringAndSize(NULL, bytes < 0 ? 0 : bytes);
+    if (py_out != NULL &&
+        !unpack(packed.buf, (size_t)packed.len, (uint8_t *)PyBytes_AS_STRING(py_out), (size_t)Py_SIZE(py_out))) {
+        Py_CLEAR(py_out);
+        PyErr_SetString(PyExc_ValueError, "no whole block of this size");
+    }
+    PyBuffer_Release(&packed);
+    return py_out;
+}
+
 static PyObject *set_requests_py(PyObject *module, PyObject *args) {
     (void)module;
     PyObject *given[3], **kept[3] = {&wsgi_excluded, &asgi_excluded, &request_redact};
@@ -249,6 +267,7 @@ static PyMethodDef methods[] = {
      "set_requests(wsgi_excluded(environ) | None, asgi_excluded(scope) | None, redact(query) | None)"},
     {"guarded", guard_watch_py, METH_O, "guarded(path): removes it when this process has worked for a while"},
     {"rules", rules_py, METH_VARARGS, "rules(exe, argv, environ, uid, root) -> (deny, code, reason, notes)"},
+    {"unpack", unpack_py, METH_VARARGS, "unpack(packed, size) -> bytes: a block of the bundle's code"},
     {"set_type_attribute", set_type_attribute_py, METH_VARARGS, "set_type_attribute(type, name, value)"},
     {NULL},
 };

@@ -15,7 +15,8 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-VERSIONS = ("3.8", "3.9", "3.10", "3.11", "3.12", "3.13")
+NEWER = ("3.14", "3.15")  # scripts/newer-pythons.sh gets them
+VERSIONS = ("3.8", "3.9", "3.10", "3.11", "3.12", "3.13", *NEWER)
 PROBE = (
     "import os, platform, sys, sysconfig\n"
     "ok = os.path.exists(os.path.join(sysconfig.get_path('include'), 'Python.h'))\n"
@@ -24,11 +25,12 @@ PROBE = (
 
 
 def candidates(version: str) -> list[str]:
-    """Where an interpreter of this version may be: pyenv's folders, then PATH, then the one that runs this."""
+    """Where an interpreter of this version may be: pyenv's folders, then PATH, then what newer-pythons.sh unpacked."""
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
     found = sorted(pyenv.glob(f"{version}.*/bin/python"), reverse=True)
     on_path = shutil.which(f"python{version}")
-    return [*map(str, found), *([on_path] if on_path else []), sys.executable]
+    unpacked = sorted((ROOT / "build" / "newer" / "usr" / "bin").glob(f"run-python{version}"))
+    return [*map(str, found), *([on_path] if on_path else []), *map(str, unpacked), sys.executable]
 
 
 def find(version: str) -> tuple[str | None, str]:

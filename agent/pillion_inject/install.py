@@ -112,17 +112,15 @@ def install(path: str, bundle: str, arch: str | None, current: bool, check: Chec
         _ours(target, path)
         swept = scratch.sweep(target)
         name = _folder(target, path, known)
-        changed, other = not _whole(target, name, known), ""
+        changed = not _whole(target, name, known, link)
         if changed:
             _bring(source, target, name, known, link, bundle)
-        else:
-            other = _relink(target, name, link)
         previous = now(target)
         if current and previous != name:
             if check is not None:
                 check(os.path.join(os.path.abspath(path), name))
             changed = point(target, path, name) or changed
-        notes, changed = _notes(target, path, other), changed or other != ""
+        notes = _notes(target, path)
         return Installed(
             known.version, name, previous, now(target), changed, swept, len(known.files), known.total, notes
         )
@@ -145,19 +143,13 @@ def _ours(target: int, path: str) -> None:
                       .replace("//", "/"), CONFLICT)  # fmt: skip
 
 
-def _notes(target: int, path: str, other: str) -> list[str]:
-    mode, notes = os.fstat(target).st_mode, []
+def _notes(target: int, path: str) -> list[str]:
+    mode = os.fstat(target).st_mode
     if mode & 0o555 != 0o555:
-        notes.append(
-            f"{path} can't be read by every user (mode {mode & 0o777:04o}): applications of others find nothing"
-        )
+        return [f"{path} can't be read by every user (mode {mode & 0o777:04o}): applications of others find nothing"]
     if mode & 0o002:
-        notes.append(f"{path} is writable by every user: mount it read-only where applications run")
-    if other:
-        notes.append(
-            f"{LIBRARY} was that of {other}: where both kinds of machines run, preload {other}/{LIBRARY} there"
-        )
-    return notes
+        return [f"{path} is writable by every user: mount it read-only where applications run"]
+    return []
 
 
 def _folder(target: int, path: str, known: Manifest) -> str:
@@ -184,32 +176,17 @@ def open_version(target: int, name: str) -> int:
     return os.open(name, tree.FOLDER, dir_fd=target)
 
 
-def _whole(target: int, name: str, known: Manifest) -> bool:
+def _whole(target: int, name: str, known: Manifest, arch: str) -> bool:
     """Whether this very bundle is there, to the byte."""
     try:
         there = open_version(target, name)
     except OSError:
         return False
     try:
-        tree.compare(there, known)
+        tree.compare(there, known, arch)
         return tree.read_manifest(there) == known.text
     except tree.Unlike:
         return False
-    finally:
-        os.close(there)
-
-
-def _relink(target: int, name: str, arch: str) -> str:
-    """Turns the library's link to this architecture; which one it led to, or nothing."""
-    there = open_version(target, name)
-    try:
-        before = os.path.dirname(os.readlink(LIBRARY, dir_fd=there))
-        if before == arch:
-            return ""
-        link = scratch.name("link")
-        os.symlink(f"{arch}/{LIBRARY}", link, dir_fd=target)
-        os.rename(link, LIBRARY, src_dir_fd=target, dst_dir_fd=there)
-        return before
     finally:
         os.close(there)
 
@@ -223,9 +200,9 @@ def _bring(source: int, target: int, name: str, known: Manifest, arch: str, bund
         os.symlink(f"{arch}/{LIBRARY}", LIBRARY, dir_fd=folder)
         os.fchmod(folder, 0o755)
         tree.open_up(folder)
-        _compare_new(folder, known)
-        _place(target, here, name, known)
-        tree.sync(target)
+        _compare_new(folder, known, arch)
+        _place(target, here, name, known, arch)
+        os.fsync(target)
     except tree.Unlike as unlike:
         raise Trouble(f"--from {bundle}: {unlike}: get the bundle anew", BUNDLE) from None
     finally:
@@ -233,15 +210,15 @@ def _bring(source: int, target: int, name: str, known: Manifest, arch: str, bund
         os.close(folder)
 
 
-def _compare_new(folder: int, known: Manifest) -> None:
+def _compare_new(folder: int, known: Manifest, arch: str) -> None:
     """What was just written, read again. A difference isn't the bundle's fault."""
     try:
-        tree.compare(folder, known)
+        tree.compare(folder, known, arch)
     except tree.Unlike as unlike:
         raise tree.Target(OSError(errno.EIO, f"doesn't keep what is written ({unlike})")) from None
 
 
-def _place(target: int, here: str, name: str, known: Manifest) -> None:
+def _place(target: int, here: str, name: str, known: Manifest, arch: str) -> None:
     """The rename. Who was faster with the same bundle has won; what is damaged makes room."""
     for _ in range(16):
         try:
@@ -249,7 +226,7 @@ def _place(target: int, here: str, name: str, known: Manifest) -> None:
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
-        if _whole(target, name, known):
+        if _whole(target, name, known, arch):
             return None
         away = scratch.name("old")
         try:
@@ -285,5 +262,5 @@ def point(target: int, path: str, name: str) -> bool:
     except OSError:
         os.unlink(link, dir_fd=target)
         raise
-    tree.sync(target)
+    os.fsync(target)
     return True

@@ -7,7 +7,6 @@ Everything goes by descriptors of folders: nobody who swaps a folder for a link 
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import stat
@@ -162,18 +161,9 @@ def _create(target: int, path: str) -> int:
 def _settle(into: int, mode: int) -> None:
     try:
         os.fchmod(into, mode)
-        sync(into)
+        os.fsync(into)
     except OSError as error:
         raise Target(error) from error
-
-
-def sync(descriptor: int) -> None:
-    """fsync, where the file system has it for such a thing."""
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
-            raise
 
 
 def open_up(root: int) -> None:
@@ -182,13 +172,15 @@ def open_up(root: int) -> None:
         for _, folders, _, here in os.fwalk(".", topdown=False, dir_fd=root):
             for name in folders:
                 os.chmod(name, 0o755, dir_fd=here)
-            sync(here)
+            os.fsync(here)
     except OSError as error:
         raise Target(error) from error
 
 
-def compare(root: int, manifest: Manifest) -> None:
-    """Raises Unlike unless the installed folder is what the manifest says: content, modes, and nothing else in it."""
+def compare(root: int, manifest: Manifest, arch: str | None) -> None:
+    """Raises Unlike unless the installed folder is the manifest's: content, modes, nothing that doesn't belong there.
+
+    `arch`: what the library's link must lead to, None: any of the bundle's."""
     for file in manifest.files:
         mode = _check(root, file)
         if mode != file.mode:
@@ -197,7 +189,7 @@ def compare(root: int, manifest: Manifest) -> None:
         link = os.readlink(LIBRARY, dir_fd=root)
     except OSError:
         raise Unlike(f"{LIBRARY}: is missing, or no link") from None
-    if link not in [f"{arch}/{LIBRARY}" for arch in manifest.arches]:
+    if link not in [f"{each}/{LIBRARY}" for each in ([arch] if arch else manifest.arches)]:
         raise Unlike(f"{LIBRARY}: leads to {link}")
     _nothing_else(root, {file.path for file in manifest.files} | {NAME, LIBRARY})
 

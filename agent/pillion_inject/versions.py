@@ -63,7 +63,7 @@ def _known(target: int, name: str) -> Manifest:
         known = manifest.parse(tree.read_manifest(folder))
         if name.partition("+")[0] != known.version.partition("+")[0]:
             raise ValueError(f"is that of {known.version}")
-        tree.compare(folder, known)
+        tree.compare(folder, known, None)
         return known
     finally:
         os.close(folder)

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""compile_code: run by each CPython that the bundle is for:  pythonX.Y -I -X no_debug_ranges compile_code.py <in >out
+
+In: lines of JSON, [name in the tree, source]. Out: marshal of (magic number, [code as marshal, …]) in the same order.
+Code is optimised: no docstrings, no assertions, no annotations of functions (they are texts that nobody asks for), and
+nothing of what only a type checker reads. Written for CPython 3.8.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import json
+import marshal
+import sys
+
+
+class Leaner(ast.NodeTransformer):
+    """Takes out what does nothing at run time."""
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        self.generic_visit(node)
+        node.returns = None
+        args = node.args
+        for argument in [*args.posonlyargs, *args.args, *args.kwonlyargs, args.vararg, args.kwarg]:
+            if argument is not None:
+                argument.annotation = None
+        return node
+
+    visit_AsyncFunctionDef = visit_FunctionDef  # type: ignore[assignment]
+
+    def visit_If(self, node: ast.If) -> ast.AST | None:
+        if isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING" and not node.orelse:
+            return None
+        self.generic_visit(node)
+        return node
+
+
+def compiled(name: str, source: str) -> bytes:
+    """The code as marshal, the same bytes each time: read once and written again, so that no reference is by chance."""
+    tree = ast.fix_missing_locations(Leaner().visit(ast.parse(source, name)))
+    code = compile(tree, name, "exec", dont_inherit=True, optimize=2)
+    return marshal.dumps(marshal.loads(marshal.dumps(code)))
+
+
+def main() -> None:
+    codes = [compiled(*json.loads(line)) for line in sys.stdin.buffer]
+    sys.stdout.buffer.write(marshal.dumps((importlib.util.MAGIC_NUMBER, codes)))
+
+
+main()
