@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 # Our own variables: name, default, meaning. The README's table and the tests are made from this one.
 VARIABLES = (
     ("PILLION_ENABLED", "true", "`false`: the module stays out of the process"),
+    ("PILLION_RULES", "`rules.conf` beside the version", "the operator's file of rules: who is left alone"),
     ("PILLION_RUN_DIR", "`/run/pillion` or private", "where the collector's socket and the rings live"),
     ("PILLION_SOCKET", "in the run directory", "the collector's; wins over `OTEL_EXPORTER_OTLP_ENDPOINT`"),
     ("PILLION_RING_BYTES", "16M", "how much a process keeps at most while the collector is away (1M to 1G)"),
