@@ -33,6 +33,11 @@ class Job:
     resources: Sequence[ResourceRow] = ()
     future: Future[Outcome] = field(default_factory=Future)
 
+    @property
+    def urgent(self) -> bool:
+        """A step of an adoption, which the next one waits for."""
+        return self.close is not None or self.end is not None or (self.batch is not None and self.batch.adopted)
+
 
 class Committer:
     """Keeps a decoder for each kind of request, for its memory."""

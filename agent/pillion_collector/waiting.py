@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What waits for the writer: a queue that is bounded by bytes, and hands out as much as one transaction takes."""
+"""What waits for the writer: a queue that is bounded by bytes, and hands out as much as one transaction takes.
+
+Transactions are paced: most of what one costs it costs whatever its size, so that under a steady load of small requests
+the writer rests, in proportion to what the last one took, and never for long. Much that waits ends the rest, and so
+does what is in a hurry: adoption takes one step after the other. After a pause there is no rest to wait for.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +18,9 @@ from pillion_collector.store_types import StoreBusy, StoreError
 
 _GROUP_BYTES: Final = 16 << 20  # of one transaction: bounds the decoder's memory
 _ENOUGH_BYTES: Final = 2 << 20  # so much is a good transaction: don't linger for more
+_MUCH_BYTES: Final = 160 << 10  # a sender's full batch of small spans: it has more to send, and waits for the answer
+_REST: Final = 9  # times what the last transaction took: a tenth of the writer's time is its work …
+_REST_S: Final = 0.2  # … but no answer waits longer than this for want of company
 
 
 class Waiting:
@@ -23,6 +31,7 @@ class Waiting:
         self._linger_s = linger_s
         self._changed = threading.Condition()
         self._jobs: deque[Job] = deque()
+        self._rest_until_s = 0.0
         self._woken = False
         self._closed = False
         self.bytes = 0
@@ -58,11 +67,17 @@ class Waiting:
                 return None
             return self._group()
 
+    def took(self, seconds: float) -> None:
+        """What the transaction took that has just ended."""
+        self._rest_until_s = time.monotonic() + min(_REST * seconds, _REST_S)
+
     def _linger(self) -> None:
         """Gives others the chance to share the transaction and its sync."""
         until = time.monotonic() + self._linger_s
         while self.bytes < _ENOUGH_BYTES and not self._closed:
-            left = until - time.monotonic()
+            hurry = any(job.urgent for job in self._jobs)
+            rests = not hurry and self.bytes < _MUCH_BYTES
+            left = (max(until, self._rest_until_s) if rests else until) - time.monotonic()
             if left <= 0 or not self._changed.wait(left):
                 return
 

@@ -110,7 +110,9 @@ class Writer:
         while (jobs := self._waiting.take(_TICK_S)) is not None:
             try:
                 if jobs:
+                    began_s = time.monotonic()
                     self._group(jobs)
+                    self._waiting.took(time.monotonic() - began_s)
                 self._tend()
             except Exception as error:  # nothing may end this thread: say it, and go on
                 log.exception("the store's writer")
