@@ -31,7 +31,7 @@ def verdicts(run_dir: str) -> list[dict[str, Any]]:
 
 def _read(path: str) -> dict[str, Any] | None:
     try:
-        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK)) as file:
             lines = file.read(FILE_BYTES).decode("utf-8", "replace").splitlines()
     except OSError:
         return None

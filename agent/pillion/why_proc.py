@@ -42,7 +42,8 @@ class Facts:
             raise ValueError("no program")
         lines = (line.partition(":\t") for line in (self._text("status") or "").splitlines())
         status = {name: value for name, _, value in lines}
-        self.uid = int((status.get("Uid") or "-1").split()[0])
+        self.uids = tuple(map(int, (status.get("Uid") or "-1").split()))
+        self.uid = self.uids[0]
         self.own_pid = int((status.get("NSpid") or str(pid)).split()[-1])  # as the process itself knows it
         namespace = self._link("ns/pid")
         self.pid_ns = int(namespace[5:-1]) if namespace.startswith("pid:[") else 0

@@ -30,7 +30,8 @@ def records(run_dir: str) -> list[dict[str, Any]]:
 def read(path: str) -> dict[str, Any] | None:
     """One record with what is of the right kind in it; None: not a record, a link, a pipe, not readable."""
     try:
-        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        with open(path, "rb", opener=_careful) as file:
+            owner = os.fstat(file.fileno()).st_uid
             raw = json.loads(file.read(FILE_BYTES).decode("utf-8"))
     except (OSError, ValueError, RecursionError):
         return None
@@ -39,8 +40,13 @@ def read(path: str) -> dict[str, Any] | None:
     record: dict[str, Any] = {key: raw[key] for key in NUMBERS if _is_number(raw.get(key))}
     record.update({key: raw[key] for key in TEXTS if isinstance(raw.get(key), str)})
     notes = raw.get("notes")
+    record["owner"] = owner
     record["notes"] = [note for note in notes if isinstance(note, str)] if isinstance(notes, list) else []
     return record
+
+
+def _careful(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
 
 
 def _is_number(value: object) -> bool:

@@ -39,8 +39,13 @@ def scan(records: Iterable[Row], run_dir: str, pid: int = 0, proc: str = "/proc"
 
 
 def record_of(facts: Facts, records: Records) -> Row | None:
-    """Its own record: the pid as the process knows it, the same start, the same namespace where that can be seen."""
+    """Its own record: the pid as the process knows it, the same start, the same namespace where that can be seen.
+
+    A file of its own user, or of root: in a shared folder others may lie.
+    """
     for record in records.get((facts.own_pid, facts.start_ticks), ()):
+        if record.get("owner", 0) not in (0, *facts.uids):
+            continue
         if not facts.pid_ns or not record.get("pid_ns") or record["pid_ns"] == facts.pid_ns:
             return record
     return None

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pillion import why_proc, why_scan
+from pillion import guarded, why_proc, why_records, why_scan
 
 from tests.support.traced import AGENT, Traced, clean_environ
 
@@ -206,3 +206,21 @@ def test_secrets_of_a_command_line_are_in_no_answer(tmp_path: Path) -> None:
     environ = clean_environ(SECRET="planted-1", LD_PRELOAD="")
     with running([sys.executable, "-c", WAIT, "--password=planted-2"], environ) as process:
         assert "planted" not in json.dumps(seen(process.pid, tmp_path))
+
+
+def test_a_record_that_another_user_wrote_is_not_believed() -> None:
+    facts = why_proc.Facts(os.getpid())
+    key = (facts.own_pid, facts.start_ticks)
+    lie: dict[str, Any] = {"pid": facts.own_pid, "owner": 64_103, "reason": "a lie"}
+    assert why_scan.record_of(facts, {key: [lie]}) is None
+    for owner in (0, os.getuid()):
+        assert why_scan.record_of(facts, {key: [lie, {**lie, "owner": owner}]}) == {**lie, "owner": owner}
+
+
+def test_a_folder_in_the_place_of_a_file_costs_no_descriptor(tmp_path: Path) -> None:
+    for folder, name in (("processes", "1-1.json"), ("guard", f"{'0' * 16}.crashed")):
+        (tmp_path / folder / name).mkdir(parents=True)
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(10):
+        assert why_records.records(str(tmp_path)) == [] and guarded.verdicts(str(tmp_path)) == []
+    assert len(os.listdir("/proc/self/fd")) == before
