@@ -22,7 +22,7 @@ from typing import Any, Protocol
 
 import psutil
 
-from pillion_collector import neighbours
+from pillion_collector import guard_files, neighbours
 from pillion_collector.containers import cgroup_of, container_in
 from pillion_collector.ended import exit_of
 from pillion_collector.ledger import Ledger
@@ -317,6 +317,7 @@ class Processes:
                 self._by_fd.pop(process.pidfd)
             os.close(process.pidfd)
             process.pidfd = -1
+        guard_files.acquit(self._run_dir, process.found.id, process.exit)
         self._tell_end()
         self._changed()
 
@@ -369,6 +370,7 @@ class Processes:
         if time.monotonic() > self._swept_s + SWEEP_S:
             self._swept_s = time.monotonic()
             sweep(self._run_dir, now_ns)
+            guard_files.sweep(self._run_dir, now_ns)
         for process in ended[KEPT_ENDED:]:
             with self._lock:
                 self._known.pop(process.found.id, None)
