@@ -136,7 +136,7 @@ def _escape(code: int) -> str:
     if code > 0xFFFF:
         code -= 0x10000
         return f"\\u{0xD800 + (code >> 10):04x}\\u{0xDC00 + (code & 0x3FF):04x}"
-    return f"\\u{code:04x}"
+    return f"\\u{code:04x}" if not 0xD800 <= code < 0xE000 else "\\ufffd"  # a path's byte that is no UTF-8
 
 
 def record(path: str, fields: dict[str, object]) -> str:

@@ -4,8 +4,16 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import orjson
+import pytest
+from pillion import why_proc, why_records, why_scan
 
 from tests.support.traced import AGENT, Result, Traced, clean_environ
 
@@ -43,3 +51,64 @@ def test_an_unknown_process_and_wrong_usage_are_told(traced: Traced) -> None:
     traced.run("pass")
     assert why(traced, "1").code == 1 and "no record" in why(traced, "1").err
     assert why(traced, "abc").code == 2 and why(traced, "1", "2").code == 2
+
+
+HOSTILE: dict[str, Callable[[Path], object]] = {
+    "empty": lambda path: path.write_bytes(b""),
+    "torn": lambda path: path.write_bytes(b'{"pid":5,"start_tic'),
+    "binary": lambda path: path.write_bytes(os.urandom(4000)),
+    "NULs": lambda path: path.write_bytes(bytes(4000)),
+    "a list": lambda path: path.write_bytes(b"[1, 2]"),
+    "deep": lambda path: path.write_bytes(b"[" * 60_000),
+    "huge": lambda path: path.write_bytes(b'{"pid": 5, "reason": "' + b"x" * 10_000_000 + b'"}'),
+    "a pid that is none": lambda path: path.write_bytes(b'{"pid": -5}'),
+    "a pid beyond all": lambda path: path.write_bytes(b'{"pid": 1e400}'),
+    "true": lambda path: path.write_bytes(b'{"pid": true}'),
+    "a pipe": lambda path: os.mkfifo(path),
+    "a folder": lambda path: path.mkdir(),
+    "a loop": lambda path: path.symlink_to(path.name),
+    "a link": lambda path: path.symlink_to("/etc/passwd"),
+    "a socket": lambda path: socket.socket(socket.AF_UNIX).bind(str(path)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_what_is_no_record_is_passed_over(tmp_path: Path, kind: str) -> None:
+    folder = tmp_path / "processes"
+    folder.mkdir()
+    HOSTILE[kind](folder / "5-5.json")
+    assert why_records.records(str(tmp_path)) == []
+
+
+def test_fields_of_the_wrong_kind_are_left_out(tmp_path: Path) -> None:
+    folder = tmp_path / "processes"
+    folder.mkdir()
+    odd = {"pid": 5, "start_ticks": "6", "code": ["X"], "reason": None, "notes": [1, "a"], "uid": -1, "more": "x"}
+    (folder / "5-6.json").write_text(json.dumps(odd))
+    (record,) = why_records.records(str(tmp_path))
+    assert record == {"pid": 5, "notes": ["a"], "owner": os.getuid()}
+    assert why_scan.ended(record)["code"] == "START_FAILED"
+
+
+def test_a_record_that_another_user_wrote_of_a_process_does_not_count(tmp_path: Path) -> None:
+    facts = why_proc.Facts(os.getpid())
+    own = {
+        "pid": facts.own_pid,
+        "start_ticks": facts.start_ticks,
+        "decision": "injected",
+        "code": "INJECTED",
+        "notes": [],
+    }
+    assert why_scan.record_of(facts, {(own["pid"], own["start_ticks"]): [{**own, "owner": 54321}]}) is None
+    assert why_scan.record_of(facts, {(own["pid"], own["start_ticks"]): [{**own, "owner": 0}]})
+    assert why_scan.record_of(facts, {(own["pid"], own["start_ticks"]): [{**own, "owner": os.getuid()}]})
+
+
+def test_a_path_that_is_no_text_makes_a_record_that_all_can_read(traced: Traced) -> None:
+    odd = os.path.join(os.fsencode(traced.folder), b"py\xff\xed\xa0\x80thon")
+    os.symlink(sys.executable, odd)
+    environ = {**traced.environ(), "LD_PRELOAD": str(AGENT / "pillion" / "libpillion.so")}
+    for switch in ([], ["-S"]):
+        subprocess.run([odd, *switch, "-c", "pass"], env=environ, check=True)
+    paths = sorted((traced.run_dir / "processes").glob("*.json"))
+    assert len(paths) == 2 and all(orjson.loads(path.read_bytes())["pid"] for path in paths)
