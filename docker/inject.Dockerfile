@@ -10,8 +10,7 @@ ARG BASE=python:3.13-alpine
 FROM ${BASE} AS bundle
 ARG BUNDLE=pillion-bundle-*
 COPY dist /dist
-RUN newest=$(ls -d /dist/${BUNDLE} | sort -V | tail -n 1) && python3 -I "$newest/pillion_inject" install --to /bundle \
-    && python3 -I -m compileall -q "/bundle/current/pillion_inject"
+RUN newest=$(ls -d /dist/${BUNDLE} | sort -V | tail -n 1) && python3 -I "$newest/pillion_inject" install --to /bundle
 
 FROM ${BASE}
 COPY --from=bundle /bundle /bundle

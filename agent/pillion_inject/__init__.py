@@ -2,11 +2,13 @@
 """pillion_inject: what prepares a node, a container or an image: `pillion install` and `pillion canary`.
 
 Needs the standard library alone, and is written for the Pythons that pillion itself is: a bundle carries this package
-too, so that any of them installs the bundle it lies in (`python3 BUNDLE/pillion_inject install`), and so that the
-canary runs in an application's own image. Never runs inside an application.
+too, as one zip file, so that any of them installs the bundle it lies in (`python3 BUNDLE/pillion_inject install`), and
+the canary runs in an application's own image. Never runs inside an application.
 """
 
 from __future__ import annotations
+
+import os
 
 OK, FAILED, USAGE, BUNDLE, DENIED, FULL, CONFLICT, VERSION, UNFIT = range(9)
 
@@ -29,3 +31,9 @@ class Trouble(Exception):
     def __init__(self, message: str, code: int = FAILED) -> None:
         super().__init__(message)
         self.code = code
+
+
+def home() -> str:
+    """The folder that holds this package: site-packages, or the bundle whose zip file it lies in."""
+    folder = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    return folder if os.path.isdir(folder) else os.path.dirname(folder)

@@ -3,12 +3,7 @@
 
 from __future__ import annotations
 
-import os
 import sys
-
-if not __package__:  # run as a folder: its parent holds the packages
-    sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    sys.dont_write_bytecode = True  # a bundle holds what its manifest lists
 
 from pillion_inject import cli
 

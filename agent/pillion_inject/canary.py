@@ -17,7 +17,6 @@ from typing import Any, Callable, NamedTuple, Sequence
 from pillion_inject import Trouble, canary_receive
 from pillion_inject.canary_run import Place, Road, Run
 
-PROBE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "canary_probe.py")
 ABOUT = """import platform, sys
 sys.stdout.write("%s %s %s" % (platform.python_implementation(), platform.python_version(), sys.executable))"""
 MEMORY = "print([line for line in open('/proc/self/status') if line.startswith('VmRSS')][0].split()[1])"
@@ -135,7 +134,7 @@ class _Examination:
 
     def alike(self, name: str, args: list[str], before: Sequence[str] = (), spans: bool = False) -> None:
         """The probe with and without."""
-        line = [self.python, *before, PROBE, *args, self.place.road.variable]
+        line = [self.python, *before, self.place.probe, *args, self.place.road.variable]
         socket = canary_receive.path_for(self.place.folder)
         bare, traced = (self.place.run(line, with_it, PILLION_SOCKET=socket) for with_it in (False, True))
         _, left, came = self.place.records(), self.place.rings(), self.receiver.taken()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import pkgutil
 import resource
 import signal
 import subprocess
@@ -16,9 +17,9 @@ import threading
 import time
 from typing import Any, NamedTuple, Sequence
 
-from pillion_inject import Trouble
+from pillion_inject import Trouble, home
 
-LIBRARY = "libpillion.so"
+LIBRARY, PROBE = "libpillion.so", "canary_probe.py"
 GRACE_S = 10.0  # after SIGTERM
 ELSEWHERE = ("ENDPOINT", "HEADERS", "PROTOCOL", "COMPRESSION", "CERTIFICATE", "SAMPLER", "SAMPLER_ARG", "EXPORTER")
 OURS = ("PILLION_SOCKET", "PILLION_RUN_DIR", "PILLION_LOG", "PILLION_EXIT_TIMEOUT", "PILLION_SHARED")
@@ -64,7 +65,7 @@ class Run(NamedTuple):
 
 def road(bundle: str | None) -> Road:
     """The library of the bundle, or that of the installed package, or that package's own boot. Raises Trouble."""
-    here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    here = home()
     arch = os.uname().machine
     folders = [bundle] if bundle else [here, os.path.join(here, "pillion")]
     for folder in folders:
@@ -89,6 +90,7 @@ class Place:
         self.bare = _clean(environ)
         self.bare.update(PILLION_RUN_DIR=folder, PILLION_LOG=self.log, PILLION_EXIT_TIMEOUT="10000")
         self.bare["OTEL_TRACES_SAMPLER"] = "always_on"
+        self.probe = _probe(folder)
         # As a collector makes them: the library itself makes no folder.
         for name in ("rings", "processes", "guard"):
             os.mkdir(os.path.join(folder, name), 0o700)
@@ -125,6 +127,14 @@ class Place:
         for each in names:
             os.unlink(os.path.join(folder, each))
         return len(names)
+
+
+def _probe(folder: str) -> str:
+    """The program's file: this package may lie in a zip file, out of which nothing is run."""
+    path = os.path.join(folder, PROBE)
+    with open(path, "wb") as file:
+        file.write(pkgutil.get_data("pillion_inject", PROBE) or b"")
+    return path
 
 
 def _clean(environ: dict[str, str]) -> dict[str, str]:

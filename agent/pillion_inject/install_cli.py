@@ -9,7 +9,7 @@ import os
 import sys
 from typing import Any, NoReturn, Sequence
 
-from pillion_inject import CODES, CONFLICT, UNFIT, USAGE, Trouble, install, manifest, versions
+from pillion_inject import CODES, CONFLICT, UNFIT, USAGE, Trouble, home, install, manifest, versions
 
 DESCRIPTION = """\
 Puts pillion into a folder that containers mount: DIR/VERSION, compared file by file with the bundle's manifest, and
@@ -133,7 +133,7 @@ def _canary(python: str) -> install.Check:
 
 def _own() -> str:
     """The bundle that this package lies in. Raises Trouble."""
-    bundle = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    bundle = home()
     if not os.path.exists(os.path.join(bundle, manifest.NAME)):
         raise Trouble("--from: name the folder of a bundle (this pillion is not part of one; `make bundle` makes one)",
                       USAGE)  # fmt: skip

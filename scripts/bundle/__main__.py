@@ -43,7 +43,7 @@ def make(out: Path, arches: list[str], found: dict[str, str]) -> None:
 
 
 def write_code(out: Path, arches: list[str], found: dict[str, str]) -> None:
-    """pillion/, pillion_inject/ and rules.conf."""
+    """pillion/, pillion_inject and rules.conf."""
     texts = code.sources()
     for name, text in code.readable(texts).items():
         write(out / name, text.encode())
@@ -59,8 +59,7 @@ def write_code(out: Path, arches: list[str], found: dict[str, str]) -> None:
             out / "pillion" / "__pycache__" / f"__init__.{tag.replace('cp', 'cpython-')}.pyc",
             code.pyc(compiled, texts[code.INIT]),
         )
-    for path in sorted((code.AGENT / "pillion_inject").glob("*.py")):
-        write(out / "pillion_inject" / path.name, path.read_bytes())
+    write(out / "pillion_inject", code.inject())
     rules = code.AGENT / "pillion" / "rules.conf"
     if rules.exists():
         write(out / "rules.conf", rules.read_bytes())

@@ -14,6 +14,7 @@ from pathlib import Path
 from pillion.start import VERSION
 from pillion_inject import manifest
 
+from scripts.bundle import code
 from tests.inject.conftest import write
 from tests.support.traced import AGENT
 
@@ -24,9 +25,9 @@ TAG = "cp{}{}".format(*sys.version_info[:2])
 def make(folder: Path, version: str) -> Path:
     """The bundle's folder; its code calls itself by this version."""
     files: dict[str, tuple[bytes, int]] = {}
-    for package in ("pillion", "pillion_inject"):
-        for path in sorted((AGENT / package).rglob("*.py")):
-            files[str(path.relative_to(AGENT))] = (path.read_bytes(), 0o644)
+    for path in sorted((AGENT / "pillion").rglob("*.py")):
+        files[str(path.relative_to(AGENT))] = (path.read_bytes(), 0o644)
+    files["pillion_inject"] = (code.inject(), 0o644)
     start, mode = files["pillion/start.py"]
     assert start.count(f'VERSION = "{VERSION}"'.encode()) == 1
     files["pillion/start.py"] = (start.replace(f'"{VERSION}"'.encode(), f'"{version}"'.encode()), mode)

@@ -171,7 +171,8 @@ def test_pillions_own_programs_are_left_alone(tmp_path: Path) -> None:
     (run / "processes").mkdir(parents=True)
     environ = {"LD_PRELOAD": str(LIBRARY), "PILLION_RUN_DIR": str(run), "PYTHONPATH": str(AGENT)}
     subprocess.run([sys.executable, "-m", "pillion_inject", "--help"], env=environ, stdout=subprocess.DEVNULL)
-    subprocess.run([sys.executable, str(AGENT / "pillion_inject"), "--help"], env=environ, stdout=subprocess.DEVNULL)
+    bundle = live_bundle.make(tmp_path / "bundle", "7.0.1")
+    subprocess.run([sys.executable, str(bundle / "pillion_inject"), "--help"], env=environ, stdout=subprocess.DEVNULL)
     subprocess.run([sys.executable, "-m", "pillion", "why"], env=environ, stdout=subprocess.DEVNULL)
     found = [json.loads(path.read_text()) for path in (run / "processes").glob("*.json")]
     assert [(record["decision"], record["code"]) for record in found] == [("not", "PILLION")] * 3

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -12,10 +13,9 @@ from pathlib import Path
 
 import pytest
 from pillion_inject import install as inside
-from pillion_inject import manifest
 
-from tests.inject.conftest import MACHINE, Bundle, command, contents, install, snapshot, write
-from tests.support.traced import AGENT
+from tests.inject import live_bundle
+from tests.inject.conftest import MACHINE, Bundle, command, install, snapshot, write
 
 Make = Callable[..., Bundle]
 
@@ -217,19 +217,20 @@ def test_arch_chooses_the_library(bundle: Make, target: Path) -> None:
     assert "--arch riscv64: this bundle is for aarch64 and x86_64: name one of these" in said.err
 
 
-def test_a_bundle_installs_itself_with_nothing_but_python(bundle: Make, target: Path) -> None:
-    made = bundle()
-    files = contents("0.1.0")
-    for path in (AGENT / "pillion_inject").glob("*.py"):
-        files[f"pillion_inject/{path.name}"] = (path.read_bytes(), 0o644)
-    write(made.path, files)
-    (made.path / "manifest.json").write_bytes(manifest.describe("0.1.0", ["x86_64", "aarch64"], ["3.11"], files))
-    line = [sys.executable, "-I", "-S", str(made.path / "pillion_inject"), "install", "--to", str(target)]
+def test_a_bundle_installs_itself_with_nothing_but_python(tmp_path: Path, target: Path) -> None:
+    made = live_bundle.make(tmp_path / "bundle", "0.1.0")
+    before = snapshot(made)
+    line = [sys.executable, "-I", "-S", str(made / "pillion_inject"), "install", "--to", str(target)]
     ended = subprocess.run(line, env={}, cwd="/", capture_output=True, text=True)
     assert (ended.returncode, ended.stderr) == (0, "")
-    assert current(target) == "0.1.0"
-    line[3] = str(target / "current/pillion_inject")
-    assert subprocess.run([*line[:5], "--to", str(target), "--list"], env={}, capture_output=True).returncode == 0
+    assert current(target) == "0.1.0" and snapshot(made) == before
+    installed = str(target / "current/pillion_inject")
+    line = [sys.executable, "-I", installed, "install", "--to", str(target), "--list"]
+    assert subprocess.run(line, env={}, capture_output=True).returncode == 0
+    line = [sys.executable, "-I", installed, "canary", "--pairs", "1", "--json", "--", sys.executable]
+    ended = subprocess.run(line, env={}, cwd="/", capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (0, ""), ended.stdout
+    assert json.loads(ended.stdout)["library"] == f"{target}/current/libpillion.so"
 
 
 def test_when_all_is_there_it_is_found_within_100_ms(bundle: Make, target: Path) -> None:
