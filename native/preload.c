@@ -59,6 +59,8 @@ static void decide(struct self *self, enum road road) {
         rules_argv(self->subject.argc, self->subject.argv, &shape);
     if (shape.kind == ARGV_USAGE)
         return; // --version, --help: no program runs
+    if (run_dir[0] != 0)
+        record_make_room(run_dir);
     if (!unfit(self, road, &verdict))
         rules_decide(&self->subject, &verdict);
     if (!verdict.deny && shape.no_site) {
