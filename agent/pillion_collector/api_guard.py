@@ -26,6 +26,14 @@ _HEADERS = [
 ]
 
 
+def is_loopback(host: str) -> bool:
+    """Whether who listens there is heard by this machine alone."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower().rstrip(".") == "localhost" or host.lower().endswith(".localhost")
+
+
 def hosts_of(bound: str) -> frozenset[str]:
     """Names that may stand in Host, beside loopback. "*" stands for any IP address: a rebinding attack needs a name."""
     names = {"localhost", bound.lower()}

@@ -32,6 +32,7 @@ from pillion import rundir
 from pillion_collector import VERSION, run_folder
 from pillion_collector.adopt import Adopter
 from pillion_collector.api import Collector, application
+from pillion_collector.api_guard import is_loopback
 from pillion_collector.processes import Processes
 from pillion_collector.receive import Receiver
 from pillion_collector.settings import Address, Settings, resolve, wrong
@@ -91,6 +92,7 @@ async def _serve(settings: Settings, run_dir: Path, store: Store, http: socket.s
         )
     )
     serving = asyncio.create_task(server.serve([http]))
+    _warn(settings)
     _ready(settings, Address(settings.grpc.host, port), http, as_json)
     await asyncio.wait({serving, asyncio.create_task(stop.wait())}, return_when=asyncio.FIRST_COMPLETED)
     collector.live.close()
@@ -120,6 +122,15 @@ class _Http(uvicorn.Server):
 def _call(loop: asyncio.AbstractEventLoop, what: Any) -> None:
     with contextlib.suppress(RuntimeError):  # the loop is closed: nobody listens any more
         loop.call_soon_threadsafe(what)
+
+
+def _warn(settings: Settings) -> None:
+    """What an operator should know who opens it to more than this machine."""
+    if not is_loopback(settings.http.host):
+        logging.getLogger("pillion").warning(
+            "--http (PILLION_HTTP) %s: UI and API have no authentication; publish the port on a loopback address alone",
+            settings.http,
+        )
 
 
 def _ready(settings: Settings, grpc: Address, http: socket.socket, as_json: bool) -> None:

@@ -192,3 +192,15 @@ def test_a_reader_that_went_away_does_not_stop_it(environ: dict[str, str]) -> No
         process.wait(0.2)
     process.terminate()
     assert process.wait(DEADLINE_S) == 0
+
+
+def test_a_container_may_listen_on_every_address_and_is_told_that_nobody_is_asked_who_he_is(start: Start) -> None:
+    """As behind a port that is published on the node's loopback address: the browser says localhost."""
+    collector = start("--http", "0.0.0.0:0")
+    port = collector.ui.rpartition(":")[2]
+    for host in ("127.0.0.1", "localhost", "172.17.0.2", socket.gethostname()):
+        assert collector.fetch("/healthz", Host=f"{host}:{port}")[0] == 200
+    for host in ("evil.example", "collector.evil.example", ""):
+        assert collector.fetch("/healthz", Host=f"{host}:{port}")[0] == 403
+    code, said = collector.stop()
+    assert code == 0 and said.count("no authentication") == 1 and len(said.splitlines()) == 1
