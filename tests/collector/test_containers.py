@@ -9,11 +9,16 @@ import time
 from pathlib import Path
 
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from pillion_collector import query_trace
 from pillion_collector.containers import container_in, container_of
 from pillion_collector.pids import Name
 from pillion_collector.processes_find import Found
 from pillion_collector.processes_points import resource_of
-from pillion_collector.store import ResourceRow
+from pillion_collector.query_containers import containers_of
+from pillion_collector.store import PointRow, ResourceRow, Store
+
+from tests.collector.store_bodies import spans
 
 ID, POD = "0123456789abcdef" * 4, "1f9a6d0c-57ff-4b1e-a0e5-0a4c5b1ad4b6"
 PATHS = {
@@ -72,3 +77,20 @@ def test_metrics_are_stored_under_a_resource_with_the_containers_id_whatever_the
     more, stored = resource_of(Found(found.who, resource_row=silent), 0, ID)
     assert stored and more.resource_id not in (7, ours.resource_id)
     assert more.attributes == {"service.name": '"shop"', "container.id": json.dumps(ID)}
+
+
+def test_spans_of_a_process_that_cannot_see_its_container_show_it_all_the_same(tmp_path: Path) -> None:
+    store = Store(tmp_path / "data")
+    request = ExportTraceServiceRequest.FromString(spans(1))
+    request.resource_spans[0].resource.attributes.add(key="service.instance.id").value.string_value = "i"
+    store.append("traces", request.SerializeToString()).result(60)
+    trace_id = store.query("SELECT trace_id FROM spans")[0][0]
+    silent = query_trace.trace(store, trace_id)
+    assert silent is not None and "container.id" not in next(iter(silent["resources"].values()))
+    row, _ = resource_of(Found(Name(1, 5, 4026532999), service="shop", instance="i"), 0, ID)
+    point = PointRow(time.time_ns(), row.resource_id, "process.uptime", "s", 1.0, 1)
+    store.append_points([point], [row]).result(60)
+    known = query_trace.trace(store, trace_id)
+    assert known is not None and next(iter(known["resources"].values()))["container.id"] == ID
+    assert containers_of(store, ["i", "other", None]) == {"i": ID} and containers_of(store, [None]) == {}
+    store.close()
