@@ -93,6 +93,7 @@ def python_table(neighbour: str) -> list[str]:
         split("sqlite3 call, sampled", "sqlite", 400, True),
         split("sqlite3 call, not sampled", "sqlite", 400, True, OTEL_TRACES_SAMPLER="always_off"),
         split("request, WSGI alone", "wsgi", 400, True),
+        split("request, ASGI alone", "asgi", 400, True),
         split("request, Flask + Jinja + 3 × sqlite3", "app_a", 30, True),
         split("the same, not sampled", "app_a", 30, True, OTEL_TRACES_SAMPLER="always_off"),
         split("request, Flask + SQLAlchemy + requests", "app_c", 20, True, NEIGHBOUR_URL=neighbour),

@@ -87,7 +87,7 @@ def test_injected_app_behaves_as_bare_and_its_spans_arrive(interpreter: Interpre
 
 @pytest.mark.timeout(200)
 def test_module_keeps_its_promises_inside_the_process(interpreter: Interpreter, sink: Sink) -> None:
-    ended = interpreter.run("-m", "unittest", "everywhere", PILLION_RUN_DIR=str(sink.run_dir))
+    ended = interpreter.run("-m", "unittest", "everywhere", "everywhere_asgi", PILLION_RUN_DIR=str(sink.run_dir))
     assert ended.returncode == 0, ended.stdout + ended.stderr
 
 

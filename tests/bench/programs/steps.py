@@ -74,6 +74,35 @@ def wsgi():
     return requests_to(answer)
 
 
+def asgi():
+    async def answer(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"ok"})
+
+    async def send(message):
+        pass
+
+    if "pillion" in sys.modules:
+        from pillion import asgi
+
+        answer = asgi.wrap(answer)
+    headers = [(b"host", b"shop:8080"), (b"user-agent", b"curl/8"), (b"accept", b"*/*")]
+    scope = {"type": "http", "method": "GET", "scheme": "http", "http_version": "1.1", "path": "/products/7"}
+    scope.update(query_string=b"", headers=headers, client=("10.0.0.9", 40000), server=("10.0.0.1", 8080))
+
+    async def request():
+        await answer(dict(scope), None, send)
+
+    def step():
+        running = request()
+        try:
+            running.send(None)
+        except StopIteration:
+            pass
+
+    return step
+
+
 def app_a():
     from app_a import app
 
