@@ -131,6 +131,26 @@ def test_counts_of_a_flask_app_under_gunicorn_are_what_was_sent(
     assert traced.log() == ""
 
 
+@pytest.mark.parametrize("rate", ["all", "none"])
+def test_counts_of_an_asgi_app_under_uvicorn_are_what_was_sent(traced: Traced, rate: str) -> None:
+    paths = ["/items/5"] * 3 + ["/sync/1"] * 2 + ["/crash", "/refused", "/teapot", "/stream", "/nowhere"]
+    command = [sys.executable, str(APPS / "asgi_shop.py"), "fastapi", *paths]
+    result = traced.execute(command, traced.environ(**RATES[rate]))
+    assert (result.code, result.out.count("HTTP/1.1")) == (0, len(paths)), result.err
+    columns = ("http.request.method", "http.route", "http.response.status_code", "error.type")
+    assert counts(traced.sink, SERVER, *columns) == {
+        ("GET", "/items/{item}", 200, None): 3,
+        ("GET", "/sync/{item}", 200, None): 2,
+        ("GET", "/crash", 500, "ZeroDivisionError"): 1,
+        ("GET", "/refused", 503, "503"): 1,
+        ("GET", "/teapot", 418, None): 1,
+        ("GET", "/stream", 200, None): 1,
+        ("GET", None, 404, None): 1,
+    }
+    assert set(counts(traced.sink, SERVER, "url.scheme", "network.protocol.version")) == {("http", "1.1")}
+    assert bool(traced.sink.spans) == (rate == "all")
+
+
 def test_every_attribute_of_the_metrics_is_one_that_the_conventions_name() -> None:
     import re
 

@@ -3,8 +3,16 @@
 
 from __future__ import annotations
 
+import sys
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
+from tests.agent.hooks.conftest import APPS
+from tests.journey.programs import free_port, get, serving
+
+MANY = 40
 ROUTES = {
     "/items/5": "/items/{item}",
     "POST~/items/6": "/items/{item}",
@@ -38,3 +46,24 @@ def test_span_is_named_by_method_and_route(run):
 def test_hook_switched_off_leaves_a_request_without_route(traced):
     run = traced("asgi_shop.py", "fastapi", "/items/5", OTEL_PYTHON_DISABLED_INSTRUMENTATIONS="starlette,sqlite3")
     assert [span.name for span in run.spans] == ["GET"]
+
+
+def test_requests_that_overlap_in_two_workers_keep_their_traces_apart(receiver, tmp_path):
+    port = free_port()
+    command = [sys.executable, "-m", "pillion", "run", "--", sys.executable, "-m", "uvicorn", "asgi_relay:app"]
+    command += ["--port", str(port), "--workers", "2", "--log-level", "error"]
+    with serving(command, port, tmp_path / "server.log", receiver.environment(PORT=str(port)), APPS):
+        with ThreadPoolExecutor(10) as pool:
+            answers = list(pool.map(lambda number: get(port, f"/relay/{number}"), range(MANY)))
+        assert answers == [(200, str(number)) for number in range(MANY)], (tmp_path / "server.log").read_text()
+    spans = receiver.all()
+    by_id = {span.span_id: span for span in spans}
+    leaves = [span for span in spans if span.name == "GET /leaf/{number}"]
+    ways = Counter()
+    for leaf in leaves:
+        call = by_id[leaf.parent_id]
+        relay = by_id[call.parent_id]
+        ways[call.scope, relay.name, relay.parent_id, relay.trace_id == leaf.trace_id] += 1
+        assert relay.attributes["url.path"].replace("relay", "leaf") == leaf.attributes["url.path"]
+    assert ways == {("pillion.httpx", "GET /relay/{number}", "", True): MANY}
+    assert (len(spans), receiver.log()) == (3 * MANY, "")
