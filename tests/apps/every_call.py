@@ -8,7 +8,7 @@ import threading
 from wsgiref.util import setup_testing_defaults
 
 import pillion
-from pillion import _native, wsgi
+from pillion import _native, asgi, wsgi
 
 
 class Strange:
@@ -68,10 +68,38 @@ def requests():
     wrapped(dict(environ), lambda status, headers, error=None: None)  # never read
 
 
+async def asgi_application(scope, receive, send):
+    await send({"type": "http.response.start", "status": scope["status"]})
+    await asyncio.sleep(0)
+    if scope["status"] == 503:
+        raise KeyError("refused")
+    await send({"type": "http.response.body", "body": b"ok"})
+
+
+async def asgi_requests():
+    async def send(message):
+        await asyncio.sleep(0)
+
+    wrapped = asgi.wrap(asgi_application)
+    headers = [(b"traceparent", b"00-" + b"a" * 32 + b"-" + b"b" * 16 + b"-01"), (b"baggage", b"k=v")] * 2
+    scope = {"type": "http", "method": "GET", "path": "/x" * 500, "headers": headers, "client": ("h", 1)}
+    for status in (200, 503):
+        await asyncio.gather(
+            *(wrapped({**scope, "status": status}, None, send) for _ in range(5)), return_exceptions=True
+        )
+    task = asyncio.ensure_future(wrapped({**scope, "status": 200}, None, send))
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    begun = wrapped({**scope, "status": 200}, None, send)
+    begun.send(None)  # and never finished
+
+
 def main():
     spans()
     assert decorated() == 1
     asyncio.run(tasks())
+    asyncio.run(asgi_requests())
     requests()
     database = sqlite3.connect(":memory:")
     database.execute("CREATE TABLE t (a, b)")
