@@ -4,10 +4,8 @@
 // application runs: ROOT/pillion/boot/. alone: it was not set; ROOT/pillion/boot/./ alone: empty; …/boot/.:REST: REST.
 #include "preload_path.h"
 #include "bare.h"
+#include "preload_symbol.h"
 #include <sys/mman.h>
-
-#pragma weak setenv
-int setenv(const char *name, const char *value, int overwrite);
 
 enum { VALUE_BYTES = 128 << 10 };
 
@@ -20,7 +18,8 @@ bool path_opens_python(unsigned long execfn) {
 
 bool path_extend(const struct subject *subject) {
     const char *before = bare_getenv(subject->envp, "PYTHONPATH");
-    if (setenv == NULL)
+    int (*set)(const char *, const char *, int) = preload_symbol("setenv");
+    if (set == NULL)
         return false;
     char *value = bare_map(VALUE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1); // setenv copies it
     if (value == NULL)
@@ -34,7 +33,7 @@ bool path_extend(const struct subject *subject) {
     if (!done) {
         bare_add(&text, before == NULL ? "" : before[0] == 0 ? "/" : ":");
         bare_add(&text, before != NULL ? before : "");
-        done = !text.cut && setenv("PYTHONPATH", value, 1) == 0;
+        done = !text.cut && set("PYTHONPATH", value, 1) == 0;
     }
     bare_unmap(value, VALUE_BYTES);
     return done;

@@ -7,6 +7,7 @@
 // are dropped.
 #include "preload_python.h"
 #include "bare.h"
+#include "preload_symbol.h"
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -38,17 +39,25 @@ struct definition {
     void *traverse, *clear, *free;
 };
 
-#define WEAK __attribute__((weak))
-extern struct inittab *PyImport_Inittab WEAK;
-const char *Py_GetVersion(void) WEAK;
-PyObject *PyModuleDef_Init(struct definition *) WEAK;
-PyObject *PyModule_GetDict(PyObject *) WEAK;
-int PyModule_AddStringConstant(PyObject *, const char *, const char *) WEAK;
-PyObject *PyRun_StringFlags(const char *, int, PyObject *, PyObject *, void *) WEAK;
-PyObject *PyImport_ImportModule(const char *) WEAK;
-void PyErr_Clear(void) WEAK;
-void Py_DecRef(PyObject *) WEAK;
-void _Py_AddToAllObjects(PyObject *, int) WEAK; // there in builds with Py_TRACE_REFS alone
+#pragma weak Py_GetVersion
+const char *Py_GetVersion(void);
+
+// What is used of CPython, in the order of `names`.
+static union {
+    struct {
+        struct inittab **table;
+        PyObject *(*define)(struct definition *);
+        PyObject *(*names_of)(PyObject *module);
+        int (*add_text)(PyObject *module, const char *name, const char *text);
+        PyObject *(*run)(const char *code, int start, PyObject *globals, PyObject *locals, void *flags);
+        PyObject *(*import)(const char *name);
+        void (*drop_error)(void);
+        void (*release)(PyObject *);
+    };
+    void *all[8];
+} api;
+static const char names[] = "PyImport_Inittab\0PyModuleDef_Init\0PyModule_GetDict\0PyModule_AddStringConstant\0"
+                            "PyRun_StringFlags\0PyImport_ImportModule\0PyErr_Clear\0Py_DecRef\0";
 
 enum { FILE_INPUT = 257, EXEC_SLOT = 2, TABLE_ROWS = 1024 };
 
@@ -72,41 +81,43 @@ static const char start[] = "import sys\n"
                             "    start.boot('preload', root)\n"
                             "finally:\n"
                             "    sys.path[:] = path\n";
+// One entry alone: another library's row of that name, or the application's, is the next to be found.
 static const char hide[] = "import sys\n"
                            "sys.modules.pop('sitecustomize', None)\n"
-                           "sys.builtin_module_names = tuple(\n"
-                           "    name for name in sys.builtin_module_names if name != 'sitecustomize')\n";
+                           "names = list(sys.builtin_module_names)\n"
+                           "names.remove('sitecustomize')\n"
+                           "sys.builtin_module_names = tuple(names)\n";
 
-static void run(const char *code, PyObject *names) {
-    PyObject *result = PyRun_StringFlags(code, FILE_INPUT, names, names, NULL);
+static void run(const char *code, PyObject *globals) {
+    PyObject *result = api.run(code, FILE_INPUT, globals, globals, NULL);
     if (result == NULL)
-        PyErr_Clear(); // a SystemExit or KeyboardInterrupt as well: it was raised by us
+        api.drop_error(); // a SystemExit or KeyboardInterrupt as well: it was raised by us
     else
-        Py_DecRef(result);
+        api.release(result);
 }
 
 // The module's body. Its end is the end of `import sitecustomize`.
 static int body(PyObject *module) {
     uint64_t interrupt = 1ull << (SIGINT - 1), mask; // a Ctrl-C is the application's, and waits
-    if (PyImport_Inittab == kept->table)
-        PyImport_Inittab = before;
+    if (*api.table == kept->table)
+        *api.table = before;
     // Since 3.12 the interpreter has a copy of the table: there this row becomes a second one of a name that is found
     // before it, so that it is never met again, in sub-interpreters too.
     for (size_t i = 0; i < sizeof "sys"; i++)
         name[i] = "sys"[i];
-    PyObject *names = PyModule_GetDict(module);
+    PyObject *globals = api.names_of(module);
     bool masked = bare_mask(SIG_BLOCK, &interrupt, &mask) == 0;
-    run(hide, names);
-    if (PyModule_AddStringConstant(module, "root", kept->root) == 0)
-        run(start, names);
+    run(hide, globals);
+    if (api.add_text(module, "root", kept->root) == 0)
+        run(start, globals);
     else
-        PyErr_Clear();
+        api.drop_error();
     if (masked)
         bare_mask(SIG_SETMASK, &mask, NULL);
-    PyObject *own = PyImport_ImportModule("sitecustomize");
+    PyObject *own = api.import("sitecustomize");
     if (own == NULL)
         return -1;
-    Py_DecRef(own);
+    api.release(own);
     return 0;
 }
 
@@ -114,7 +125,7 @@ static struct slot slots[] = {{EXEC_SLOT, body}, {0, NULL}};
 static struct definition definition = {.references = 1, .name = "sitecustomize", .slots = slots};
 
 static PyObject *make(void) {
-    return PyModuleDef_Init(&definition);
+    return api.define(&definition);
 }
 
 bool python_linked(void) {
@@ -125,12 +136,15 @@ const char *python_version(void) {
     return Py_GetVersion();
 }
 
-bool python_known(const char *version) {
-    const char *at = version;
+bool python_usable(const char *version) {
+    const char *at = version, *next = names;
     uint64_t major = bare_digits(&at), minor = *at == '.' ? (at++, bare_digits(&at)) : 0;
-    return major == 3 && minor >= 8 && minor <= 15 && &PyImport_Inittab != NULL && PyModuleDef_Init != NULL &&
-           PyModule_GetDict != NULL && PyModule_AddStringConstant != NULL && PyRun_StringFlags != NULL &&
-           PyImport_ImportModule != NULL && PyErr_Clear != NULL && Py_DecRef != NULL && _Py_AddToAllObjects == NULL;
+    if (major != 3 || minor < 8 || minor > 15)
+        return false;
+    for (size_t i = 0; i < sizeof api.all / sizeof *api.all; i++, next += bare_length(next) + 1)
+        if ((api.all[i] = preload_symbol(next)) == NULL)
+            return false;
+    return preload_symbol("_Py_AddToAllObjects") == NULL; // there in builds with Py_TRACE_REFS alone
 }
 
 bool python_free_threaded(void) {
@@ -139,7 +153,7 @@ bool python_free_threaded(void) {
 
 bool python_expect(const char *root) {
     size_t rows = 0;
-    while (PyImport_Inittab[rows].name != NULL)
+    while ((*api.table)[rows].name != NULL)
         rows++;
     if (rows + 2 > TABLE_ROWS)
         return false;
@@ -150,9 +164,9 @@ bool python_expect(const char *root) {
     bare_text(&text, kept->root, sizeof kept->root);
     bare_add(&text, root);
     for (size_t i = 0; i < rows; i++)
-        kept->table[i] = PyImport_Inittab[i];
+        kept->table[i] = (*api.table)[i];
     kept->table[rows] = (struct inittab){name, make};
-    before = PyImport_Inittab;
-    PyImport_Inittab = kept->table;
+    before = *api.table;
+    *api.table = kept->table;
     return true;
 }

@@ -2,11 +2,10 @@
 // preload_self: see preload_self.h. A dozen system calls, in Python processes alone.
 #include "preload_self.h"
 #include "bare.h"
+#include "preload_symbol.h"
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
-
-extern char **environ __attribute__((weak));
 
 static const char here = 0; // lies in the mapping of this library's file
 
@@ -111,7 +110,8 @@ struct self *self_read(const char *python) {
     for (size_t i = 0; python[i] != 0 && python[i] != ' '; i++)
         bare_add_bytes(&version, python + i, 1);
     self->subject.exe = self->exe;
-    self->subject.envp = &environ != NULL ? (const char *const *)environ : NULL;
+    const char *const **environment = preload_symbol("environ");
+    self->subject.envp = environment != NULL ? *environment : NULL;
     self->subject.uid = bare_uid();
     self->subject.root = self->root;
     return self;
