@@ -258,6 +258,15 @@ def test_install_makes_a_version_current_only_if_the_canary_finds_it_fit(tmp_pat
     assert os.readlink(target / "current") == "7.0.2"
 
 
+def test_the_operators_rules_beside_the_versions_count(tmp_path: Path) -> None:
+    target = tmp_path / "pillion"
+    install("--to", target, "--from", live_bundle.make(tmp_path / "7.0.1", "7.0.1"))
+    (target / "rules.conf").write_text("# mine\ndeny exe=python*\n")
+    said = canary("--json", "--bundle", target, "--", sys.executable)
+    assert said.code == 1
+    assert said.json["why"][0].startswith(f"module: stands aside: RULE: {target}/rules.conf:2: deny exe=python*")
+
+
 def test_a_value_of_the_environment_is_never_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgres://u:hunter2@db")
     lines = 'case "$LD_PRELOAD" in *libpillion*) export DATABASE_URL="$DATABASE_URL/x";; esac'
