@@ -7,7 +7,7 @@ import json
 import os
 import sys
 
-from pillion import config, guarded, rundir, why_records, why_scan
+from pillion import config, guarded, rundir, why_records, why_rules, why_scan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -74,6 +74,8 @@ def _show(rows: list[dict[str, Any]], run_dir: str, pid: int, as_json: bool) -> 
         sys.stdout.write("\n".join(_detail(row) for row in rows))
     elif rows:
         sys.stdout.write("".join(_line(row) for row in rows))
+        problems = why_rules.problems(row["root"] for row in rows if row.get("root"))
+        sys.stdout.write("".join(f"   rules  {problem}\n" for problem in problems))
     elif pid and os.path.isdir(f"/proc/{pid}"):
         sys.stderr.write(f"pillion why: process {pid} is not a Python, as far as can be seen; it has no record\n")
     else:

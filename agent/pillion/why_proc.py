@@ -101,6 +101,10 @@ class Facts:
         pairs = (line.split("=", 1) for line in content.split("\0") if "=" in line)
         return {name: value for name, value in pairs if name in VARIABLES}
 
+    def command_line(self) -> tuple[list[bytes], list[bytes]]:
+        """Arguments and environment, for the rules alone."""
+        return (self._read("cmdline") or b"").split(b"\0")[:-1], (self._read("environ") or b"").split(b"\0")[:-1]
+
     def inside(self, path: str) -> str:
         """The path as this process sees it: links lead within its own root."""
         left, real = path.split("/")[::-1], f"{self.folder}/root"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 
-from pillion import reasons, rundir, why_proc
+from pillion import reasons, rundir, why_proc, why_rules
 from pillion.why_proc import NATIVE, PRELOAD, Facts
 
 TYPE_CHECKING = False
@@ -108,8 +108,13 @@ def _seen(facts: Facts, records: Records, run_dir: str) -> tuple[str, list[str],
     if facts.maps is None:
         return "UNREADABLE", [f"{facts.folder}/{name}: {why}" for name, why in facts.denied.items()], None
     native, library = facts.mapped(NATIVE.pattern), facts.mapped(PRELOAD)
+    if facts.pid == os.getpid():
+        native = ""  # loaded to ask the rules
     if not native and not library:
-        return (*_why_not_reached(facts), None)
+        code, evidence = _why_not_reached(facts)
+        argv, environ = facts.command_line()
+        ruled = why_rules.would_deny(facts.exe, argv, environ, facts.uid)
+        return code, [*evidence, ruled] if ruled else evidence, None
     ancestor, parent = _ancestor(facts, records)
     mapped = f"mapped: {native or library}"
     if ancestor is not None:

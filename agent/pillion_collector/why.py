@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from pillion import guarded, why, why_records
+from pillion import guarded, why, why_records, why_rules
 
 KEPT_S = 3.0  # a page asks again with each change
 _SHOWN = ("id", "pid", "own_pid", "start_ticks", "pid_ns", "uid", "parent_pid", "exe", "command", "alive", "decision",
@@ -45,7 +45,8 @@ class Why:
         crashed = [{**one, "until_ns": str(one["until_ns"])} for one in guarded.verdicts(self._run_dir)]
         for one in crashed:
             one["deaths"] = [{**death, "time_ns": str(death["time_ns"])} for death in one["deaths"]]
-        return {"processes": [_shown(row) for row in rows], "crashed": crashed}
+        problems = why_rules.problems(row["root"] for row in rows if row.get("root"))
+        return {"processes": [_shown(row) for row in rows], "crashed": crashed, "rules": problems}
 
 
 def _shown(row: dict[str, Any]) -> dict[str, Any]:

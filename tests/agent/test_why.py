@@ -53,6 +53,16 @@ def test_an_unknown_process_and_wrong_usage_are_told(traced: Traced) -> None:
     assert why(traced, "abc").code == 2 and why(traced, "1", "2").code == 2
 
 
+def test_what_is_not_understood_in_the_rules_is_told_with_the_processes(traced: Traced) -> None:
+    traced.run("pass")
+    own = traced.folder / "rules.conf"
+    own.write_text("deny arg=x\nnonsense\n")
+    environ = clean_environ(PILLION_RUN_DIR=str(traced.run_dir), PYTHONPATH=str(AGENT), PILLION_RULES=str(own))
+    command = [sys.executable, "-m", "pillion", "why"]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == f"   rules  {own}:2: nonsense (not understood)"
+
+
 HOSTILE: dict[str, Callable[[Path], object]] = {
     "empty": lambda path: path.write_bytes(b""),
     "torn": lambda path: path.write_bytes(b'{"pid":5,"start_tic'),

@@ -61,6 +61,14 @@ def test_a_python_that_nothing_reaches_is_told_with_the_evidence(tmp_path: Path)
     assert "LD_PRELOAD is not set" in row["reason"] and row["exe"] == PYTHON
 
 
+def test_one_that_the_rules_would_leave_alone_is_told_so(tmp_path: Path) -> None:
+    setup = tmp_path / "setup.py"
+    setup.write_text(WAIT)
+    with running([sys.executable, str(setup)], clean_environ()) as process:
+        row = seen(process.pid, tmp_path)
+    assert row["code"] == "NOT_REACHED" and "it would be left alone: BUILD_TOOL" in row["evidence"][-1]
+
+
 def test_a_library_that_is_not_there_is_told(tmp_path: Path) -> None:
     gone = str(tmp_path / "libpillion.so")
     with running([sys.executable, "-c", WAIT], clean_environ(LD_PRELOAD=gone)) as process:
