@@ -3,7 +3,7 @@
 # (scripts/venv.sh), the native build (scripts/build.sh); the second time they find their work done.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo demo-docker test-docker test lint format bench cost fuzz chaos soak storm valgrind update test-pythons wheel bundle test-bundle clean distclean
+.PHONY: help setup build demo demo-docker test-docker test lint format bench bench-preload cost fuzz chaos soak storm valgrind update test-pythons wheel bundle test-bundle clean distclean
 
 BIN := .venv/bin
 DEMO_SECONDS ?=
@@ -51,6 +51,9 @@ format: .venv/.ready  ## let ruff and clang-format do it
 
 bench: build  ## the figures, next to the peers, into README.md (BENCH=--quick: in short, README untouched)
 	@$(BIN)/python -m tests.bench $(BENCH)
+
+bench-preload: build  ## what libpillion.so adds to the start of any program, in time
+	@$(BIN)/python -m tests.bench.preload
 
 cost: build  ## where the instructions of a span, a call and a request go, by valgrind, into docs/cost.md
 	@scripts/system.sh valgrind
