@@ -73,9 +73,8 @@ async def _serve(settings: Settings, run_dir: Path, store: Store, http: socket.s
     try:
         port = await receiver.start(settings.socket, settings.grpc, settings.shared)
     except RuntimeError as error:
-        raise wrong(
-            "grpc", settings.grpc, f"cannot listen there or on {settings.socket}", "choose another", 1
-        ) from error
+        why = f"cannot listen there or on {settings.socket}"
+        raise wrong("grpc", settings.grpc, why, "choose another", 1) from error
     processes.start()
     adopter.start()
     server = _Http(
