@@ -25,7 +25,7 @@ import orjson
 
 from pillion_collector import ended, ends, rings, unfinished
 from pillion_collector.adopt_folder import Dead, RingFolder
-from pillion_collector.processes import Process
+from pillion_collector.processes_known import Process
 from pillion_collector.processes_ring import name_of
 from pillion_collector.store import Batch, EndRow, Kind, Mark, Outcome, StoreError
 

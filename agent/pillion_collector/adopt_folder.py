@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from pillion_collector import neighbours, rings
 from pillion_collector.neighbours import RING, File, Troubles
-from pillion_collector.processes import Process
+from pillion_collector.processes_known import Process
 from pillion_collector.processes_read import Stat, read_stat
 
 log = logging.getLogger("pillion.adopt")

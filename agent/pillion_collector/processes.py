@@ -16,7 +16,6 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -25,13 +24,22 @@ import psutil
 from pillion_collector import guard_files, neighbours
 from pillion_collector.containers import cgroup_of, container_in
 from pillion_collector.ended import exit_of
-from pillion_collector.ledger import Ledger
 from pillion_collector.neighbours import RING, Troubles
-from pillion_collector.oom import Count, OomKills
+from pillion_collector.oom import OomKills
 from pillion_collector.pids import Name, Pids, uids
-from pillion_collector.processes_find import Found, find_file, find_files, find_resources, forget_file, sweep
+from pillion_collector.processes_find import (
+    KEEP_FILE_S,
+    KEEP_HIDDEN_S,
+    Found,
+    find_file,
+    find_files,
+    find_resources,
+    forget_file,
+    sweep,
+)
+from pillion_collector.processes_known import Process
 from pillion_collector.processes_points import points_of, resource_of
-from pillion_collector.processes_read import Sample, Stat, cores, look, read_stat, started_ns
+from pillion_collector.processes_read import Stat, cores, look, read_stat, started_ns
 from pillion_collector.processes_ring import Rings, Told
 from pillion_collector.store import Mark, PointRow, ResourceRow, StoreError
 from pillion_collector.watch import Watch
@@ -52,34 +60,6 @@ class Keeps(Protocol):
     def query(self, sql: str, params: Any = ()) -> list[tuple[Any, ...]]: ...
 
     def mark(self, ring: bytes) -> Mark | None: ...
-
-
-@dataclass
-class Process:
-    """One process, alive or ended. `here`: its pid in our /proc, None when it isn't to be seen there."""
-
-    found: Found
-    here: int | None = None
-    hidden: bool = False  # it lives, or lived, where /proc doesn't show it
-    container: str | None = None
-    parent_pid: int | None = None
-    started_ns: int | None = None
-    alive: bool = False
-    ended_ns: int | None = None
-    exit: dict[str, Any] | None = None
-    handle: psutil.Process | None = None
-    pidfd: int = -1
-    sample: Sample | None = None
-    cpu: float | None = None
-    ledger: Ledger | None = None  # of the rings that it has
-    kills: Count | None = None  # of the OOM killer, when it ended
-    leaving_s: float | None = None  # since when it is gone, and we wait to be told how
-    oom: str | None = None  # the file that tells whether the OOM killer came
-
-    @property
-    def pid(self) -> int:
-        """As the node calls it; where it can't be seen, as it calls itself."""
-        return self.here if self.here is not None else self.found.who.pid
 
 
 class Processes:
@@ -249,9 +229,10 @@ class Processes:
         known = self._known.get(found.id)
         if known is not None:
             if self._owns(found.who):
+                news = found.who.container is not None and known.found.who.container is None
                 known.found = known.found.merge(found)
-                if known.hidden and not known.alive:  # its ring may have come after its record
-                    known.alive = known.ended_ns is None and self._rings.alive(found.id)
+                if known.here is None and known.ended_ns is None:
+                    self._meet_again(known, news)
             return
         process = Process(found, started_ns=started_ns(found.who.start_ticks, self._boot_s))
         process.here = self._pids.find(found.who, self._noticed_s)
@@ -266,13 +247,22 @@ class Processes:
         else:
             process.here, process.hidden = None, self._pids.hidden(found.who.namespace)
             process.alive = self._rings.alive(found.id)
-            process.container = found.who.container
         if not process.alive and not process.hidden:
             process.exit = {"unknown": True}
         with self._lock:
             self._known[found.id] = process
         if not process.alive:
             self._tell_end()
+
+    def _meet_again(self, process: Process, news: bool) -> None:
+        """One that was not found. `news`: its container's id, by which one of two that began together may be found."""
+        if not process.alive:
+            process.alive = process.hidden and self._rings.alive(process.found.id)  # the ring came after the record
+        elif (
+            news and (here := self._pids.find(process.found.who)) is not None and (stat := read_stat(here)) is not None
+        ):
+            process.here, process.hidden = here, False
+            self._watch(process, here, stat)
 
     def _watch(self, process: Process, pid: int, stat: Stat) -> None:
         """Holds on to the process by descriptor and handle; both are checked again, for the pid may have moved on."""
@@ -292,7 +282,7 @@ class Processes:
             return
         process.alive = True
         process.oom = self._oom.file_of(cgroup)
-        process.container = container_in(cgroup) or process.found.who.container
+        process.group = container_in(cgroup)
         if process.pidfd >= 0:
             self._by_fd[process.pidfd] = process
             self._poll.register(process.pidfd, select.POLLIN)
@@ -366,7 +356,8 @@ class Processes:
     def _forget(self, now_ns: int) -> None:
         ended = [one for one in self.known() if not one.alive]
         for process in ended:
-            forget_file(self._run_dir, process.found.id, now_ns)
+            kept_s = KEEP_HIDDEN_S if process.hidden and process.ended_ns is None else KEEP_FILE_S
+            forget_file(self._run_dir, process.found.id, now_ns, kept_s)
         if time.monotonic() > self._swept_s + SWEEP_S:
             self._swept_s = time.monotonic()
             sweep(self._run_dir, now_ns)

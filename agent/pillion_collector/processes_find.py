@@ -24,6 +24,7 @@ from pillion_collector.store import ResourceRow
 
 FILE_BYTES = 64 << 10
 KEEP_FILE_S = 600  # of a process that is gone, so that `pillion why` can still be asked
+KEEP_HIDDEN_S = 86400  # of one that can't be seen, and may live
 _BAD_RECORD_S = 3600  # what was never one, or was torn
 _RESOURCES = """SELECT DISTINCT ON (resource_id) resource_id, service, instance, pid, attributes
 FROM resources WHERE pid IS NOT NULL"""
@@ -44,6 +45,12 @@ class Found:
     remote: bool = False
 
     @property
+    def container(self) -> str | None:
+        """As the process told it itself."""
+        attributes = self.resource_row.attributes if self.resource_row is not None else {}
+        return self.who.container or _plain(attributes.get("container.id"))
+
+    @property
     def id(self) -> str:
         return str(self.who)
 
@@ -61,6 +68,7 @@ class Found:
             news.pop("resource_row")
         return replace(
             self,
+            who=replace(self.who, container=self.who.container or other.who.container),
             command=self.command or other.command,
             remote=self.remote and other.remote,
             **{name: value for name, value in news.items() if value is not None},
@@ -86,11 +94,11 @@ def find_file(path: str, troubles: Troubles) -> Found | None:
     return _from_record(Found(replace(who, uid=text[1].st_uid)), record)
 
 
-def forget_file(run_dir: Path, process_id: str, now_ns: int) -> None:
+def forget_file(run_dir: Path, process_id: str, now_ns: int, kept_s: int = KEEP_FILE_S) -> None:
     """Removes the record of an ended process once it is old."""
     path = run_dir / "processes" / f"{process_id}.json"
     with contextlib.suppress(OSError):
-        if path.lstat().st_ctime_ns < now_ns - KEEP_FILE_S * 10**9:
+        if path.lstat().st_ctime_ns < now_ns - kept_s * 10**9:
             path.unlink()
 
 

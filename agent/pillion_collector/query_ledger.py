@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from pillion_collector.ledger import Ledger
-from pillion_collector.processes import Process
+from pillion_collector.processes_known import Process
 from pillion_collector.query import Reads
 
 ENDED = 1000  # the latest ones are listed; the total is of all that are stored

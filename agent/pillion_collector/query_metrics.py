@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from pillion_collector import VERSION, query_services
-from pillion_collector.processes import Process
+from pillion_collector.processes_known import Process
 from pillion_collector.processes_read import METRICS, SUM, Metric
 from pillion_collector.prometheus import Family
 from pillion_collector.query_params import Window

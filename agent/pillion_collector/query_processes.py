@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pillion_collector.processes import Process
+from pillion_collector.processes_known import Process
 from pillion_collector.query import Reads, attributes_of
 from pillion_collector.query_params import Window
 

@@ -91,7 +91,6 @@ async def _serve(settings: Settings, run_dir: Path, store: Store, http: socket.s
         )
     )
     serving = asyncio.create_task(server.serve([http]))
-    _warn(settings)
     _ready(settings, Address(settings.grpc.host, port), http, as_json)
     await asyncio.wait({serving, asyncio.create_task(stop.wait())}, return_when=asyncio.FIRST_COMPLETED)
     collector.live.close()
@@ -133,6 +132,7 @@ def _warn(settings: Settings) -> None:
 
 
 def _ready(settings: Settings, grpc: Address, http: socket.socket, as_json: bool) -> None:
+    _warn(settings)
     url = f"http://{Address(settings.http.host, http.getsockname()[1])}"
     if as_json:
         facts = {

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,10 @@ import psutil
 import pytest
 from pillion import rundir
 from pillion_collector.neighbours import Troubles
-from pillion_collector.processes import Process, Processes
+from pillion_collector.pids import Name
+from pillion_collector.processes import Processes
 from pillion_collector.processes_find import find_files, forget_file
+from pillion_collector.processes_known import Process
 from pillion_collector.processes_points import points_of
 from pillion_collector.processes_read import GAUGE, METRICS, SUM, cores, look, read_stat, started_ns
 from pillion_collector.store import Mark, Outcome, PointRow, ResourceRow
@@ -328,3 +331,28 @@ def test_many_ended_processes_do_not_pile_up(watch: Watch, tmp_path: Path, monke
     processes.cycle(time.time_ns())
     assert len(processes.known()) == 10
     assert all(isinstance(one, Process) for one in processes.known())
+
+
+def test_one_of_two_that_began_together_is_found_once_its_ring_tells_its_container(
+    watch: Watch, begin: Begin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two containers' first processes, as a collector sees them that may not read other users' namespaces."""
+    processes, _, _ = watch
+    pid = begin().pid
+    own = record(tmp_path, pid, ticks(pid))
+    asked: list[str | None] = []
+
+    def find(who: Name, noticed_s: float | None = None) -> int | None:
+        asked.append(who.container)
+        return pid if who.container else None
+
+    monkeypatch.setattr(processes._pids, "find", find)
+    monkeypatch.setattr(processes._rings, "alive", lambda name: True)
+    processes.cycle(time.time_ns())
+    (process,) = processes.known()
+    assert process.alive and process.here is None and asked == [None]
+    found = process.found
+    processes._meet(replace(found, who=replace(found.who, container="a" * 64)))
+    assert [process.pid, process.container, *asked] == [pid, "a" * 64, None, "a" * 64]
+    processes.cycle(time.time_ns())
+    assert process.sample is not None and own.exists()
