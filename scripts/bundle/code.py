@@ -22,10 +22,22 @@ ROOT = Path(__file__).resolve().parents[2]
 AGENT = ROOT / "agent"
 LOADER = Path(__file__).with_name("loader.py")
 INIT = "pillion/__init__.py"
-COMMANDS = ("__main__", "run", "why", "reasons")  # of whoever installed pillion: nothing imports them in an application
+# Of whoever installed pillion: nothing imports them in an application.
+COMMANDS = ("__main__", "run", "reasons", "guarded", "why", "why_proc", "why_records", "why_rules", "why_scan")
 # What each start imports: packed together, so that it is unpacked at once. tests/bundle holds this against a start.
 # Of these the text is in the bundle as well: it serves where the packed code doesn't, and says why there is no more.
-START = ("start", "config", "guard", "rundir", "endpoint", "resource", "runtime_metrics", "hooks/__init__", "patch")
+START = (
+    "start",
+    "config",
+    "guard",
+    "rundir",
+    "endpoint",
+    "resource",
+    "probation",
+    "runtime_metrics",
+    "hooks/__init__",
+    "patch",
+)
 
 
 class Compiled(NamedTuple):
