@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.preloaded import Preloaded
-from tests.support.traced import clean_environ
+from tests.support.traced import AGENT, clean_environ
 
 FIELDS = {"pid", "start_ticks", "pid_ns", "uid", "exe", "parent_pid", "via", "root", "decision", "code", "reason",
           "service", "pillion", "time_ns", "python", "notes"}  # fmt: skip
@@ -75,3 +76,36 @@ def test_records_of_the_dead_do_not_pile_up_without_a_collector(preloaded: Prelo
         preloaded.command(sys.executable, "-S", "-c", "pass")
     assert 6000 < len(os.listdir(folder)) < 7000, "some at each start, until there are few enough"
     assert living.exists() and elsewhere.exists() and (folder / "notes.txt").exists()
+
+
+def test_in_a_shared_folder_the_collectors_group_may_read_what_another_user_leaves(preloaded: Preloaded) -> None:
+    """As `pillion up --shared` makes it: everybody may put files there, nobody else may read them."""
+    os.chmod(preloaded.folder, 0o755)
+    os.chmod(preloaded.run_dir, 0o755)
+    for name in ("rings", "processes", "guard"):
+        (preloaded.run_dir / name).mkdir(exist_ok=True)
+        os.chown(preloaded.run_dir / name, -1, 4321)
+        os.chmod(preloaded.run_dir / name, 0o3777)
+    site = Path("/dev/shm") / f"pillion-{os.urandom(4).hex()}"
+    try:
+        shutil.copytree(AGENT / "pillion", site / "pillion", ignore=shutil.ignore_patterns("__pycache__"))
+        environ = preloaded.environ(LD_PRELOAD=str(site / "pillion" / "libpillion.so"), HOME="/")
+        crash = ["/usr/bin/python3", "-c", "import os; os.abort()"]
+        for command in (["/usr/bin/python3", "-S", "-c", "pass"], *[crash] * 4):
+            subprocess.run(
+                ["setpriv", "--reuid=54321", "--regid=54321", "--clear-groups", *command], env=environ, cwd="/"
+            )
+    finally:
+        shutil.rmtree(site)
+    paths = [path for name in ("processes", "guard") for path in (preloaded.run_dir / name).iterdir()]
+    assert [(path.stat().st_mode & 0o777, path.stat().st_uid, path.stat().st_gid) for path in paths] == [
+        (0o640, 54321, 4321)
+    ] * len(paths)
+    assert sorted(record["code"] for record in preloaded.records()) == [
+        "CRASHED",
+        "INJECTED",
+        "INJECTED",
+        "INJECTED",
+        "NO_SITE",
+    ]
+    assert len(list((preloaded.run_dir / "guard").glob("*.crashed"))) == 1

@@ -65,6 +65,8 @@ def test_processes_tell_why_they_are_not_instrumented_and_how_they_ended(fake_pa
 
 def test_a_process_that_nothing_reached_is_listed_with_the_evidence_and_what_to_do(fake_page: Page) -> None:
     fake_page.open("#/processes").see("tbody tr", "NOT_REACHED").click()
+    trouble = fake_page.see(".trouble").text
+    assert "/srv/till.py of /usr/bin/python3.12 is left alone" in trouble and "rules.conf:7: dney" in trouble
     told = fake_page.see(".why", "NOT_REACHED").text
     assert "LD_PRELOAD is not set in its environment" in told and "Set LD_PRELOAD to libpillion.so" in told
     fake_page.see(".segments button", "Not instrumented").click()

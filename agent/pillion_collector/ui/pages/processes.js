@@ -5,12 +5,13 @@
 import { get, latest } from "../api.js";
 import { h } from "../dom.js";
 import { bytes, count, ending, percent } from "../format.js";
+import { morph } from "../morph.js";
 import { empty, panel, service, time } from "../parts.js";
 import { link, patch, route } from "../router.js";
 import { createTable } from "../table.js";
 import { line } from "../text.js";
 import { createProcess } from "./process.js";
-import { createFilter, decisionCell, isInstrumented, joined } from "./why.js";
+import { createFilter, decisionCell, isInstrumented, joined, troubleOf } from "./why.js";
 
 export function mount(main) {
   const load = latest();
@@ -19,14 +20,16 @@ export function mount(main) {
   const one = createProcess();
   const none = empty("No Python process of this node is known yet. Start one with ", h("code", null, "pillion run -- python app.py"));
   none.hidden = true;
+  const trouble = h("div");
   const filter = createFilter((show) => patch({ show }));
-  main.append(h("div", { class: "head" }, h("h1", null, "Processes"), summary, filter.element), one.element, panel(null, { label: "Processes" }, h("div", { class: "scroll" }, table.element), none));
+  main.append(h("div", { class: "head" }, h("h1", null, "Processes"), summary, filter.element), trouble, one.element, panel(null, { label: "Processes" }, h("div", { class: "scroll" }, table.element), none));
 
   async function refresh() {
     const answer = await load((signal) => Promise.all([get("processes", {}, signal), get("why", {}, signal)]));
     if (!answer) return;
     const all = joined(answer[0].processes, answer[1]);
     const { part, params } = route();
+    morph(trouble, troubleOf(answer[1]));
     filter.update(params.get("show") ?? "");
     const rows = arrange(all.filter(filter.chosen));
     summary.textContent = summarise(all);

@@ -45,6 +45,14 @@ export function whyPanel(row) {
     why.do ? [h("h3", null, "What to do"), h("p", null, line(why.do, 400))] : null);
 }
 
+/** What nobody would look for: programs that are left alone because they crashed, and rules that count for nothing. */
+export function troubleOf(answer) {
+  const crashed = (answer.crashed ?? []).map((one) => [line(one.program || "every program", 120), ` of ${line(one.exe, 120)} is left alone: it died ${one.deaths.length} times at its start. `, h("code", null, "pillion why --forgive"), " lets it in again."]);
+  const rules = (answer.rules ?? []).map((text) => ["Rules: ", h("bdi", null, line(text, 300))]);
+  const lines = [...crashed, ...rules];
+  return lines.length ? h("ul", { class: "panel trouble", "aria-label": "Needs attention" }, lines.map((parts) => h("li", null, parts))) : null;
+}
+
 const CHOICES = [["", "All"], ["yes", "Instrumented"], ["no", "Not instrumented"]];
 
 /** Buttons for `show` in the address; `chosen` tells whether a row is to be seen. */
