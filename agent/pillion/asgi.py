@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from pillion._native import Wrapper
-from pillion.patch import ASGI
+from pillion.patch import ASGI, keep
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ def wrap(app: Any, scope: str = "pillion.asgi") -> Any:
     """The application with a span around each HTTP request. Lifespan and websocket go straight through."""
     if isinstance(app, Wrapper) or not callable(app):
         return app
-    return Wrapper(app, ASGI, scope)
+    return keep(Wrapper(app, ASGI, scope))
 
 
 def url_of(scope: dict[str, Any]) -> str:

@@ -9,6 +9,7 @@ application: a hook that fails to apply is reported and the library stays as it 
 from __future__ import annotations
 
 import sys
+from _weakref import ref
 
 from pillion import guard
 from pillion._native import Call, Span, Wrapper, begin, current, measures, set_type_attribute
@@ -31,6 +32,7 @@ OBSERVE, REPLACE, WSGI = 10, 11, 12  # no span · conclude's value instead of th
 CARRY, START, DETACH = 13, 14, 15
 ASGI = 16  # no describe: an ASGI callable, as WSGI is one
 FAMILIES = {None: 0, "http": 1, "db": 2}  # inside a span of its family a call makes no second one
+_kept: set[ref[Any]] = set()  # of keep()
 
 
 class Target:
@@ -144,6 +146,12 @@ def wrap(original: Any, target: Target, scope: str) -> Any:
     return Wrapper(original, target.kind, scope, *functions, target.family, target.measured)
 
 
+def keep(wrapper: Any) -> Any:
+    """A wrapper that a hook hands over for good (an application to its server): undo can only switch it off."""
+    _kept.add(ref(wrapper, _kept.discard))
+    return wrapper
+
+
 def apply(module: ModuleType, qualname: str, target: Target, scope: str) -> Change | None:
     """Wraps one target. None: it's not there, or wrapped already. Raises what the library raises."""
     owner: Any = module
@@ -198,6 +206,10 @@ class Engine:
                 change.undo()
             except Exception as error:
                 guard.report(f"undo {change.name}", error)
+        for known in list(_kept):
+            wrapper = known()
+            if wrapper is not None:
+                wrapper.pillion_disabled = True
         self.changes.clear()
         self.applied.clear()
 

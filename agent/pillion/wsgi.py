@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from pillion._native import Wrapper
-from pillion.patch import WSGI
+from pillion.patch import WSGI, keep
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ def wrap(app: Any, scope: str = "pillion.wsgi") -> Any:
     """The application with a span around each request. A call of another shape (ASGI) goes straight through."""
     if isinstance(app, Wrapper) or not callable(app):
         return app
-    return Wrapper(app, WSGI, scope)
+    return keep(Wrapper(app, WSGI, scope))
 
 
 def url_of(environ: dict[str, Any]) -> str:

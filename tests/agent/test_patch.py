@@ -270,3 +270,28 @@ def test_what_a_signal_handler_raises_while_a_hook_runs_reaches_the_application(
     """)
     )
     assert (result.code, result.out) == (9, ""), result.err
+
+
+def test_what_was_handed_over_for_good_is_switched_off_when_all_is_undone(traced: Traced) -> None:
+    result = traced.run("""
+        import asyncio, gc
+        from pillion import asgi, patch, start, wsgi
+        one = wsgi.wrap(lambda environ, start_response: start_response("200 OK", []) or [b"ok"])
+        async def answer(scope, receive, send):
+            await send({"type": "http.response.start", "status": 200})
+        two = asgi.wrap(answer)
+        async def send(message): pass
+        def ask():
+            one({"REQUEST_METHOD": "GET"}, lambda *_: None)
+            asyncio.run(two({"type": "http", "method": "POST"}, None, send))
+        ask()
+        known = len(patch._kept)
+        for _ in range(50): wsgi.wrap(ask)
+        gc.collect()
+        assert len(patch._kept) == known, patch._kept
+        start.stand_down("a test")
+        ask()
+    """)
+    assert (result.code, result.err) == (0, "")
+    traced.sink.wait(lambda: len(traced.sink.spans) >= 2)
+    assert [span.name for span in traced.sink.spans] == ["GET", "POST"]

@@ -95,7 +95,7 @@ RUN = Target(CONSUMER, describe_run, conclude_run)
 
 
 def traced(call: Call, tracer: Any) -> Any:
-    return patch.wrap(tracer, RUN, "pillion.celery")
+    return patch.keep(patch.wrap(tracer, RUN, "pillion.celery"))
 
 
 TARGETS = {
