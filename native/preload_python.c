@@ -42,7 +42,7 @@ struct definition {
 #pragma weak Py_GetVersion
 const char *Py_GetVersion(void);
 
-// What is used of CPython, in the order of `names`.
+// What is needed of CPython, in the order of `names`. All of it is there, or dlerror() would tell of us.
 static union {
     struct {
         struct inittab **table;
@@ -53,11 +53,12 @@ static union {
         PyObject *(*import)(const char *name);
         void (*drop_error)(void);
         void (*release)(PyObject *);
+        void *create; // of another name in builds with Py_TRACE_REFS, whose objects begin otherwise
     };
-    void *all[8];
+    void *all[9];
 } api;
 static const char names[] = "PyImport_Inittab\0PyModuleDef_Init\0PyModule_GetDict\0PyModule_AddStringConstant\0"
-                            "PyRun_StringFlags\0PyImport_ImportModule\0PyErr_Clear\0Py_DecRef\0";
+                            "PyRun_StringFlags\0PyImport_ImportModule\0PyErr_Clear\0Py_DecRef\0PyModule_Create2\0";
 
 enum { FILE_INPUT = 257, EXEC_SLOT = 2, TABLE_ROWS = 1024 };
 
@@ -144,7 +145,7 @@ bool python_usable(const char *version) {
     for (size_t i = 0; i < sizeof api.all / sizeof *api.all; i++, next += bare_length(next) + 1)
         if ((api.all[i] = preload_symbol(next)) == NULL)
             return false;
-    return preload_symbol("_Py_AddToAllObjects") == NULL; // there in builds with Py_TRACE_REFS alone
+    return true;
 }
 
 bool python_free_threaded(void) {
