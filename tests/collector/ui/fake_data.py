@@ -170,8 +170,8 @@ def why(now: int, query: dict[str, str], empty: bool) -> object:
          "do": do, "service": None, "python": None, "parent_pid": 1, "notes": []}
         for pid, ticks, command, decision, code, means, evidence, do in told
     ]  # fmt: skip
-    crashed = [{"exe": "/usr/bin/python3.12", "program": "/srv/till.py", 
-                "deaths": [{"pid": 5, "time_ns": str(now)}] * 3, "pillion": "0.1.0", "until_ns": str(now), "path": "/run/pillion/guard/x.crashed"}]  # fmt: skip
+    deaths = [{"pid": 5, "time_ns": str(now)}] * 3
+    crashed = [{"exe": "/usr/bin/python3.12", "program": "/srv/till.py", "deaths": deaths, "until_ns": str(now)}]
     rules = ["/opt/pillion/rules.conf:7: dney module=shop (not understood)"]
     return {"processes": rows, "crashed": crashed, "rules": rules}
 
