@@ -3,9 +3,11 @@
 // its own program knows that a start before died without an orderly end, and remembers it in its own file. Three such
 // deaths in a row, each found by the next start within a minute, are a verdict: the program is left alone until another
 // version of pillion comes, a day has passed, or somebody lets it in again. Starts beside each other make no row, and
-// one orderly end breaks it. Five programs of one executable that died, none of its others well since: all of it. No
-// crash: an exec (the process lives on), Ctrl-C, what lived a minute, or 10 s under work (module_guard.c).
-// Can't be told from a crash: SIGTERM without a handler, SIGKILL and os._exit within that time, three times in a row.
+// one orderly end breaks it. Five programs of one executable that died, none of its others well since: all of it.
+// No crash: an exec (the process lives on), Ctrl-C, what lived a minute, or 10 s under work (module_guard.c), and what
+// a collector saw end by SIGTERM or with an exit code (guard_files.py). Else SIGTERM without a handler, SIGKILL and
+// os._exit within that time can't be told from a crash. Children of multiprocessing are their parent's, which ends them
+// so.
 #include "probation.h"
 #include "probation_file.h"
 #include "record.h"
@@ -34,7 +36,8 @@ struct look {
     uint64_t dead[PROGRAMS]; // programs of the executable that died, none of its others well since
     struct probation_start dead_starts[PROGRAMS];
     int dead_count, others;
-    bool ending; // the process ends in order: the dead of its program are cleared away
+    bool is_part; // of a Python program that started it, and ends it by SIGTERM when a pool is done: not guarded
+    bool ending;  // the process ends in order: the dead of its program are cleared away
 };
 
 static bool is_dead(long fd) {
@@ -137,6 +140,7 @@ static void identify(const struct subject *subject, struct look *look) {
     numbers[2] = (uint64_t)about.st_mtim.tv_sec, numbers[3] = (uint64_t)about.st_mtim.tv_nsec;
     look->self.key.exe = bare_hash(hash_text(BARE_HASH, subject->exe), numbers, sizeof numbers);
     rules_argv(subject->argc, subject->argv, &shape);
+    look->is_part = shape.kind == ARGV_COMMAND && bare_starts(shape.what, "from multiprocessing.");
     uint64_t hash = bare_hash(BARE_HASH, &shape.kind, sizeof shape.kind);
     if (shape.what != NULL)
         hash = hash_text(hash, shape.what);
@@ -226,6 +230,8 @@ static void decide(struct look *look, const char *folder, bool all, struct verdi
 static bool begin(struct look *look, struct verdict *verdict) {
     if (stands(look, own.folder, false, verdict) || stands(look, own.folder, true, verdict))
         return false;
+    if (look->is_part)
+        return true;
     look_around(look, own.folder);
     if (look->file.death_count >= ROW)
         decide(look, own.folder, false, verdict);

@@ -183,6 +183,19 @@ def test_ends_that_are_no_crash_leave_nothing(preloaded: Preloaded, kind: str) -
     assert not list(guard(preloaded).iterdir())
 
 
+def test_pools_whose_workers_are_ended_by_their_parent_are_traced_again_and_again(preloaded: Preloaded) -> None:
+    code = """
+        import multiprocessing, sys
+        def inside(n):
+            return "pillion" in sys.modules
+        if __name__ == "__main__":
+            for _ in range(5):
+                with multiprocessing.get_context("spawn").Pool(1) as pool:
+                    print(pool.map(inside, [1]), flush=True)
+    """
+    assert preloaded.run(code).out == "[True]\n" * 5
+
+
 def test_an_exec_of_something_else_is_no_crash_while_it_lives(preloaded: Preloaded) -> None:
     """A wrapper in Python that becomes a server: as long as that runs, the start before was no death."""
     code = IN + "import os; os.execvp('sleep', ['sleep', '600'])"
