@@ -49,7 +49,8 @@ class Facts:
         self.pid_ns = int(namespace[5:-1]) if namespace.startswith("pid:[") else 0
         self.exe = self._link("exe").replace(" (deleted)", "")
         self.name = os.path.basename(self.exe) or self.command
-        self._argv0 = (self._read("cmdline") or b"").split(b"\0")[0].decode("utf-8", "replace")
+        self.arguments = self._read("cmdline") or b""
+        self._argv0 = self.arguments.split(b"\0")[0].decode("utf-8", "replace")
         maps = self._text("maps")
         self.maps = (
             None if maps is None else frozenset(line.split(None, 5)[5] for line in maps.splitlines() if "/" in line)

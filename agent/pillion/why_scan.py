@@ -7,6 +7,7 @@ far pillion came. `pillion why` and the collector's /api/why use it; under a mil
 
 from __future__ import annotations
 
+import contextlib
 import os
 
 from pillion import reasons, rundir, why_proc, why_rules
@@ -57,7 +58,10 @@ def judge(facts: Facts, records: Records, run_dir: str) -> Row:
     if own is not None:
         return told(facts, own)
     code, evidence, parent = _seen(facts, records, run_dir)
-    row = finish({**facts.describe(), "code": code, "reason": "; ".join(evidence), "evidence": evidence})
+    row = {**facts.describe(), "code": code, "reason": "; ".join(evidence), "evidence": evidence}
+    if parent is not None and not row["pid_ns"]:
+        row["pid_ns"] = parent.get("pid_ns") or 0
+    row = finish(row)
     if parent is not None:
         row.update({key: parent[key] for key in ("service", "python", "via", "root", "pillion") if key in parent})
     return row
@@ -106,7 +110,7 @@ def _of(record: Row) -> Row:
 def _seen(facts: Facts, records: Records, run_dir: str) -> tuple[str, list[str], Row | None]:
     """Code, evidence, and the ancestor's record that speaks for it too."""
     if facts.maps is None:
-        return "UNREADABLE", [f"{facts.folder}/{name}: {why}" for name, why in facts.denied.items()], None
+        return _unreadable(facts, records, run_dir)
     native, library = facts.mapped(NATIVE.pattern), facts.mapped(PRELOAD)
     if facts.pid == os.getpid():
         native = ""  # loaded to ask the rules
@@ -130,6 +134,22 @@ def _seen(facts: Facts, records: Records, run_dir: str) -> tuple[str, list[str],
     return "RECORD_ELSEWHERE", [f"PILLION_RUN_DIR={own}, here it is {run_dir}", mapped], None
 
 
+def _unreadable(facts: Facts, records: Records, run_dir: str) -> tuple[str, list[str], Row | None]:
+    """Another user's. Each Python that starts with the library leaves a record: one without may be a fork."""
+    denied = [f"{facts.folder}/{name}: {why}" for name, why in facts.denied.items()]
+    ancestor, parent = _ancestor(facts, records)
+    if ancestor is not None:
+        code = str(ancestor.get("code") or "NOT_STARTED")
+        evidence = [f"forked from {parent}, whose command line it has", *denied]
+        return ("FORKED" if code == "INJECTED" else code), evidence, ancestor
+    ring = rundir.name(facts.own_pid, facts.start_ticks, 0)
+    with contextlib.suppress(OSError):
+        for name in os.listdir(f"{run_dir}/rings"):
+            if name.startswith((f"{ring}-", f"{ring}.")):
+                return "FORKED", [f"its ring: {name}", *denied], None
+    return "UNREADABLE", denied, None
+
+
 def _ancestor(facts: Facts, records: Records) -> tuple[Row | None, int]:
     """The nearest one with a record, of those that run the same executable."""
     above = facts
@@ -138,7 +158,7 @@ def _ancestor(facts: Facts, records: Records) -> tuple[Row | None, int]:
             above = Facts(above.parent_pid, os.path.dirname(facts.folder))
         except (OSError, ValueError):
             break
-        if above.exe != facts.exe:
+        if above.exe != facts.exe or (not facts.exe and above.arguments != facts.arguments):
             break
         found = record_of(above, records)
         if found is not None:

@@ -87,6 +87,12 @@ def uids(pid: int) -> frozenset[int]:
     return frozenset(map(int, _status(pid).get(b"Uid", b"").split()))
 
 
+def pid_within(pid: int, namespace: int) -> int:
+    """What a process of ours calls itself in its own namespace, when that isn't the machine's first."""
+    pids = _status(pid).get(b"NSpid", b"").split() if _first(namespace) else []
+    return int(pids[-1]) if pids else pid
+
+
 def _first(namespace: int) -> int:
     return 0 if namespace == rundir.INITIAL_NAMESPACE else namespace
 

@@ -37,6 +37,7 @@ from pillion_collector.processes_find import (
     forget_file,
     sweep,
 )
+from pillion_collector.processes_fork import find_forks
 from pillion_collector.processes_known import Process
 from pillion_collector.processes_points import points_of, resource_of
 from pillion_collector.processes_read import Stat, cores, look, read_stat, started_ns
@@ -120,6 +121,8 @@ class Processes:
         self._follow()
         for found in (*find_files(self._run_dir, self.troubles), *self.read_rings(), *self._received()):
             self._meet(found)
+        for found in self._forked():
+            self._meet(found)
         points: list[PointRow] = []
         resources: dict[int, ResourceRow] = {}
         for process in self.known():
@@ -192,6 +195,13 @@ class Processes:
         except StoreError as error:
             self._trouble("resources", str(error))
             return []
+
+    def _forked(self) -> list[Found]:
+        alive = [(one.here, one.found) for one in self.known() if one.alive and one.here is not None]
+        return find_forks(
+            [(here, found) for here, found in alive if found.decision == "injected"],
+            frozenset(here for here, _ in alive),
+        )
 
     def read_rings(self) -> list[Found]:
         """Brings the ledgers of known processes up to date (any thread); returns whose rings there are."""

@@ -116,6 +116,21 @@ def test_an_environment_that_was_left_alone_is_told_for_forks_too(traced: Traced
     assert [(row["decision"], row["code"]) for row in rows] == [("not", "NO_SITE")] * 2
 
 
+def test_a_fork_of_another_user_is_told_by_its_parents_record_and_command_line(traced: Traced) -> None:
+    os.chmod(traced.folder, 0o755)
+    code = f"import os, sys\nif os.fork() == 0:\n    {WAIT}\n    os._exit(0)\nos.wait()"
+    with running([sys.executable, str(traced.write(code))], traced.environ()) as process:
+        child = int(Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text())
+        look = f"import os, sys; sys.path.insert(0, {str(AGENT)!r})\nfrom pillion import why_records, why_scan\n"
+        look += f"known = why_records.records({str(traced.run_dir)!r})\nos.setuid(54321)\n"
+        look += f"for all in known, []:\n    row, = why_scan.scan(all, {str(traced.run_dir)!r}, {child})\n"
+        look += "    print(row['decision'], row['code'], row['evidence'][0].split(',')[0])\n"
+        done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True)
+    told, untold = done.stdout.splitlines()
+    assert told == f"injected FORKED forked from {process.pid}", done.stderr
+    assert untold.startswith("unknown UNREADABLE")
+
+
 def test_a_process_of_another_user_is_told_as_not_readable(tmp_path: Path) -> None:
     os.chmod(tmp_path, 0o755)
     own = clean_environ(PILLION_RUN_DIR="/nowhere")
