@@ -26,8 +26,10 @@ _places: dict[int, tuple[ref[Any], Place]] = {}  # by the connection's id, as lo
 
 def text_of(query: object, depth: int = DEPTH) -> str | None:
     """The query's text: of a str, of bytes, of psycopg's and psycopg2's `sql` objects, of a template string."""
-    if isinstance(query, (str, bytes)):
-        return query if isinstance(query, str) else query[:READ].decode("utf-8", "replace")
+    if isinstance(query, str):
+        return query
+    if isinstance(query, bytes):
+        return query[:READ].decode("utf-8", "replace")
     kind, held = type(query).__name__, getattr(query, "_obj", None)
     if held is None:
         held = getattr(query, "_wrapped", None)
@@ -64,7 +66,9 @@ def queries(at: int, name: str, parameters: tuple[int, str] | None = None) -> Ca
 
     def describe(call: Call) -> Described:
         given = parameters is not None and is_given(call.get(*parameters))
-        return describe_query("postgresql", text_of(call.get(at, name)), given, place_of(call.args[0].connection))
+        return describe_query(
+            "postgresql", text_of(call.get(at, name)), given, place_of(call.get(0, "self").connection)
+        )
 
     return describe
 
@@ -73,7 +77,9 @@ def batches(at: int, name: str, parameters: tuple[int, str]) -> Callable[[Call],
     """The same of a query with many sets of parameters."""
 
     def describe(call: Call) -> Described:
-        described = describe_query("postgresql", text_of(call.get(at, name)), True, place_of(call.args[0].connection))
+        described = describe_query(
+            "postgresql", text_of(call.get(at, name)), True, place_of(call.get(0, "self").connection)
+        )
         return with_batch(described, call.get(*parameters))
 
     return describe

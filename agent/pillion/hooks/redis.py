@@ -8,7 +8,7 @@ waits for.
 
 from __future__ import annotations
 
-from weakref import WeakSet
+from weakref import ref
 
 from pillion.db import with_batch
 from pillion.patch import CLIENT, OBSERVE, Call, Target
@@ -23,12 +23,19 @@ NAMES = 1024
 # The next word is part of the command.
 CONTAINERS = {"ACL", "CLIENT", "CLUSTER", "COMMAND", "CONFIG", "FUNCTION", "LATENCY", "MEMORY", "MODULE", "OBJECT"}
 CONTAINERS |= {"PUBSUB", "SCRIPT", "SLOWLOG", "XGROUP", "XINFO"}
-_known: dict[tuple[object, ...], tuple[str, dict[str, object]]] = {}
-_brokers: WeakSet[Any] = WeakSet()  # connection pools
+# By the pool's id, as long as that is the same pool: what is known of its commands, or None, a broker's.
+_pools: dict[int, tuple[ref[Any], dict[tuple[str, str], Described] | None]] = {}
+
+
+def know(pool: Any, commands: dict[tuple[str, str], Described] | None) -> None:
+    if len(_pools) >= NAMES:
+        for key in [key for key, (known, held) in list(_pools.items()) if held is not None or known() is None]:
+            del _pools[key]
+    _pools[id(pool)] = ref(pool), commands
 
 
 def broker(call: Call, pool: object) -> None:
-    _brokers.add(pool)
+    know(pool, None)
 
 
 def operation_of(command: object) -> str:
@@ -39,35 +46,43 @@ def operation_of(command: object) -> str:
     return " ".join(words[: 2 if words[0] in CONTAINERS else 1]) if words else ""
 
 
+def made(given: dict[str, Any], prefix: str, command: str) -> Described:
+    """The description of a command, or of a pipeline of them, on a connection with these settings."""
+    operation = f"{prefix} {operation_of(command)}".strip()
+    path = given.get("path")
+    told = {
+        "db.operation.name": operation,
+        "server.address": path or given.get("host"),
+        "server.port": None if path else given.get("port") or 6379,
+    }
+    attributes = {"db.system.name": "redis", "db.namespace": str(given.get("db") or 0)}
+    return operation or "redis", {**attributes, **{name: value for name, value in told.items() if value}}
+
+
 def described(pool: Any, prefix: str, command: object) -> Described:
-    """An application has few places and few commands: what was made for one is kept and given again."""
-    if pool in _brokers:
+    """An application has few commands: what was made for one is kept and given again."""
+    known = _pools.get(id(pool))
+    if known is None or known[0]() is not pool:
+        know(pool, {})
+        known = _pools[id(pool)]
+    commands = known[1]
+    if commands is None:
         return None
-    given = pool.connection_kwargs
-    host, port, path, database = given.get("host"), given.get("port"), given.get("path"), given.get("db")
-    key = host, port, path, database, prefix, command if type(command) is str else operation_of(command)
-    kept = _known.get(key)
+    key = prefix, command if type(command) is str else operation_of(command)
+    kept = commands.get(key)
     if kept is None:
-        if len(_known) >= NAMES:
-            _known.clear()
-        operation = f"{prefix} {operation_of(key[-1])}".strip()
-        told = {
-            "db.operation.name": operation,
-            "server.address": path or host,
-            "server.port": None if path else port or 6379,
-        }
-        attributes = {"db.system.name": "redis", "db.namespace": str(database or 0)}
-        kept = operation or "redis", {**attributes, **{name: value for name, value in told.items() if value}}
-        _known[key] = kept
+        if len(commands) >= NAMES:
+            commands.clear()
+        kept = commands[key] = made(pool.connection_kwargs, *key)
     return kept
 
 
 def describe(call: Call) -> Described:
-    return described(call.args[0].connection_pool, "", call.get(1, "command"))
+    return described(call.get(0, "self").connection_pool, "", call.get(1, "command"))
 
 
 def describe_pipeline(call: Call) -> Described:
-    pipeline = call.args[0]
+    pipeline = call.get(0, "self")
     stack = pipeline.command_stack
     if not stack:
         return None
@@ -82,7 +97,7 @@ def describe_pipeline(call: Call) -> Described:
 
 def failed(call: Call, error: BaseException) -> dict[str, object] | None:
     """The word that the server's answer began with, where the library has left it there."""
-    code = getattr(error, "status_code", None) or str(error).partition(" ")[0]
+    code = str(getattr(error, "status_code", None) or error).partition(" ")[0]
     return {"db.response.status_code": code} if code.isalpha() and code.isupper() else None
 
 

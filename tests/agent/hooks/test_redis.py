@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
+from typing import ClassVar
 
 import pytest
 from pillion._native import Call
@@ -100,9 +101,28 @@ def test_hook_switched_off_makes_no_span(basket):
     assert basket("sync", OTEL_PYTHON_DISABLED_INSTRUMENTATIONS="redis").spans == []
 
 
+class Pool:
+    connection_kwargs: ClassVar = {"path": "/run/redis.sock"}
+
+
+def test_what_is_known_of_pools_is_bounded_and_brokers_stay_known(monkeypatch):
+    monkeypatch.setattr(hook, "NAMES", 5)
+    monkeypatch.setattr(hook, "_pools", {})
+    broker = Pool()
+    hook.broker(Call(None), broker)
+    for _ in range(20):
+        pool = Pool()
+        assert hook.described(pool, "", "GET") is hook.described(pool, "", "GET")
+    assert len(hook._pools) <= 5
+    assert hook.described(broker, "", "GET") is None
+    for number in range(20):
+        hook.described(pool, "", f"C{number}")
+    assert len(hook._pools[id(pool)][1]) <= 5
+
+
 def test_unix_socket_is_told_by_its_path_and_command_by_its_name_alone():
-    pool = SimpleNamespace(connection_kwargs={"path": "/run/redis.sock"})
-    name, attributes = hook.describe(Call(SimpleNamespace(connection_pool=pool), "xgroup create", "a-key"))
+    client = SimpleNamespace(connection_pool=Pool())
+    name, attributes = hook.describe(Call(client, "xgroup create", "a-key"))
     assert name == "XGROUP CREATE"
     assert (attributes["server.address"], attributes.get("server.port")) == ("/run/redis.sock", None)
     assert hook.operation_of(b"set key value") == "SET"
