@@ -29,6 +29,8 @@ for group in "$@"; do
         has chromedriver || wish chromium-driver
         has redis-server || wish redis-server
         has initdb || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || wish postgresql
+        has musl-gcc || wish musl-tools
+        has strace || wish strace
         ;;
     fuzz)
         has clang || wish clang
