@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from scripts import pythons
-from tests.support.preloaded import LIBRARY, Preloaded
+from tests.support.preloaded import LIBRARY, Preloaded, compile_c
 
 OWN = "import sys; X = 'own'; print('own', 'sitecustomize' in sys.builtin_module_names)"
 TELL = (
@@ -39,6 +39,38 @@ def test_a_version_is_reached(preloaded: Preloaded, version: str) -> None:
         python, "-c", "import sqlite3; sqlite3.connect(':memory:').execute('SELECT 1')", LD_PRELOAD=str(library)
     )
     preloaded.sink.wait(lambda: any(span.name.startswith("SELECT") for span in preloaded.sink.spans))
+
+
+EMBEDDED = (
+    "import sys; print(sys.path, 'sitecustomize' in sys.modules, "
+    # Seen in sub-interpreters: since 3.12 one name twice, in 3.8 the one that was taken away (preload_python.c).
+    "sorted(set(sys.builtin_module_names) - {'sitecustomize'}))"
+)
+FLAGS = (
+    "import sysconfig as s; v = s.get_config_var; print('-I' + v('INCLUDEPY'), '-L' + v('LIBDIR'), "
+    "'-Wl,-rpath,' + v('LIBDIR'), '-lpython' + v('LDVERSION'), v('LIBS'), v('SYSLIBS'), '-lm -Wl,-E')"
+)
+
+
+@pytest.mark.parametrize("version", [version for version in pythons.VERSIONS if version not in pythons.NEWER])
+def test_a_version_is_reached_inside_another_program(preloaded: Preloaded, version: str) -> None:
+    python, reason = pythons.find(version)
+    if python is None:
+        pytest.skip(reason)
+    flags = subprocess.run([python, "-c", FLAGS], capture_output=True, text=True, check=True).stdout.split()
+    libraries = next(flag for flag in flags if flag.startswith("-L"))[2:]
+    if not list(Path(libraries).glob(f"libpython{version}.*")):
+        pytest.skip(f"there is no libpython{version} in {libraries}")
+    source = Path(__file__).resolve().parent / "programs" / "embed.c"
+    program = compile_c(preloaded.folder / "embed", source, *flags)
+    site = pythons.build(version, python)
+    library = shutil.copy(LIBRARY, site / "pillion" / "libpillion.so")
+    home = subprocess.run([python, "-c", "import sys; print(sys.base_prefix)"], capture_output=True, text=True).stdout
+    (preloaded.folder / "sitecustomize.py").write_text(OWN.partition(";")[0])
+    env = {"LD_PRELOAD": str(library), "PYTHONPATH": str(preloaded.folder), "PYTHONHOME": home.strip()}
+    for how in ("once", "thrice", "inittab", "sub", "own", "main"):
+        assert preloaded.same(program, how, EMBEDDED, **env).code == 5, how
+    assert [record["decision"] for record in preloaded.records()] == ["injected"] * 6
 
 
 def old(version: str) -> Path:
