@@ -3,8 +3,9 @@
 
 A process of a namespace below ours has a pid here too: /proc/PID/status lists all its pids (NSpid), the innermost last,
 and with the start time that is nearly a name. Two containers that started in the same tick are told apart by what else
-is readable: the namespace's own link, owner, container. What can't be told for sure is not found; never a wrong one.
-All of /proc is looked through only for who is not known yet, and of that only what is new.
+is readable: the namespace's own link, owner, container. What can't be told for sure is not found; never a wrong one
+(nor is one in a time namespace of its own, where the start has another number). All of /proc is looked through only for
+who is not known yet, and of that only what is new.
 """
 
 from __future__ import annotations
