@@ -37,10 +37,13 @@ static bool unfit(const struct self *self, enum road road, struct verdict *verdi
         say(verdict, "DISABLED", "PILLION_ENABLED=", enabled);
     else if (road == BY_PATH)
         return false; // which Python it will open is not known yet: start.py looks
-    else if (!python_usable(self->python))
+    else if (!python_known(self->python))
         say(verdict, "VERSION", "CPython 3.8 to 3.15 are supported, this is ", self->python);
     else if (python_free_threaded())
         say(verdict, "FREE_THREADED", "a free-threaded build of CPython ", self->python);
+    else if (!python_usable())
+        say(verdict, "IMPLEMENTATION", "no ordinary CPython: parts of its C API are not there, or traced; version ",
+            self->python);
     return verdict->deny;
 }
 

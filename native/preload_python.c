@@ -139,11 +139,14 @@ const char *python_version(void) {
     return Py_GetVersion();
 }
 
-bool python_usable(const char *version) {
-    const char *at = version, *next = names;
+bool python_known(const char *version) {
+    const char *at = version;
     uint64_t major = bare_digits(&at), minor = *at == '.' ? (at++, bare_digits(&at)) : 0;
-    if (major != 3 || minor < 8 || minor > 15)
-        return false;
+    return major == 3 && minor >= 8 && minor <= 15;
+}
+
+bool python_usable(void) {
+    const char *next = names;
     for (size_t i = 0; i < sizeof api.all / sizeof *api.all; i++, next += bare_length(next) + 1)
         if ((api.all[i] = preload_symbol(next)) == NULL)
             return false;

@@ -8,8 +8,9 @@
 // Whether this process has a CPython linked in. No system call.
 bool python_linked(void);
 const char *python_version(void); // "3.11.7 (main, …"; works before the interpreter is initialised
-// Whether that version is supported and all that is needed of it is there; comes before python_expect.
-bool python_usable(const char *version);
+bool python_known(const char *version);
+// Whether all that is needed of it is there; comes before python_expect.
+bool python_usable(void);
 bool python_free_threaded(void);
 // Makes `import sitecustomize` start the pillion of that folder, once. False: no memory.
 bool python_expect(const char *root);

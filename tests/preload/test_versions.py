@@ -89,3 +89,25 @@ def test_an_older_version_is_left_alone_and_says_so(preloaded: Preloaded, versio
     record = preloaded.record()
     assert (record["decision"], record["code"]) == ("not", "VERSION")
     assert record["python"].startswith(version) and version in record["reason"]
+
+
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [
+        ("3.13.0 experimental free-threading build (main, Oct  7 2024) [GCC 12]", "FREE_THREADED"),
+        ("3.14.0 free-threading build (main, Oct  7 2025) [GCC 14]", "FREE_THREADED"),
+        ("3.16.0a1 (main) [GCC 14]", "VERSION"),
+        ("3.7.99 (x) [y]", "VERSION"),
+        ("4.0.0 (x) [y]", "VERSION"),
+        ("30.8 (x)", "VERSION"),
+        ("", "VERSION"),
+        ("3", "VERSION"),
+        ("3.11.2 (main) [GCC 12.2.0]", "IMPLEMENTATION"),
+    ],
+)
+def test_what_is_no_python_that_it_knows_is_left_alone(preloaded: Preloaded, said: str, code: str) -> None:
+    source = Path(__file__).resolve().parent / "programs" / "fake.c"
+    program = compile_c(preloaded.folder / "fake", source, "-rdynamic", f'-DVERSION="{said}"')
+    assert preloaded.same(program).code == 6
+    record = preloaded.record()
+    assert (record["decision"], record["code"], record["python"]) == ("not", code, said.partition(" ")[0])
