@@ -6,6 +6,17 @@
 #include <string.h>
 
 #define MATCH_LEAST 4
+#define STEP 16 // a copy of a fixed size costs less than one of the right size
+
+static void copy(uint8_t *to, const uint8_t *from, size_t bytes, bool roomy) {
+    if (!roomy || bytes > 2 * STEP) {
+        memcpy(to, from, bytes);
+        return;
+    }
+    memcpy(to, from, STEP);
+    if (bytes > STEP)
+        memcpy(to + STEP, from + STEP, STEP);
+}
 
 // A length that goes on in further bytes where its half of the token is full.
 static bool length_of(const uint8_t **at, const uint8_t *end, size_t *length) {
@@ -29,7 +40,7 @@ bool unpack(const uint8_t *in, size_t in_bytes, uint8_t *out, size_t out_bytes) 
         size_t literals = token >> 4, repeated = token & 15;
         if (!length_of(&at, end, &literals) || literals > (size_t)(end - at) || literals > (size_t)(out_end - to))
             return false;
-        memcpy(to, at, literals);
+        copy(to, at, literals, end - at >= 2 * STEP && out_end - to >= 2 * STEP);
         to += literals;
         at += literals;
         if (at == end)
@@ -44,8 +55,8 @@ bool unpack(const uint8_t *in, size_t in_bytes, uint8_t *out, size_t out_bytes) 
         if (repeated > (size_t)(out_end - to))
             return false;
         const uint8_t *from = to - back;
-        if (back >= repeated) {
-            memcpy(to, from, repeated);
+        if (back >= repeated && back >= 2 * STEP) {
+            copy(to, from, repeated, out_end - to >= 2 * STEP);
             to += repeated;
             continue;
         }
