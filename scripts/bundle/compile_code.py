@@ -15,6 +15,10 @@ import marshal
 import sys
 import types
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 class Leaner(ast.NodeTransformer):
     """Takes out what does nothing at run time."""
@@ -40,9 +44,9 @@ class Leaner(ast.NodeTransformer):
 def lines(code: types.CodeType) -> bytes:
     """A table that says of all of this code that it is where it begins: in the form of the CPython that runs this."""
     size = len(code.co_code)
-    if sys.version_info < (3, 10):
+    if sys.version_info < (3, 10):  # noqa: UP036
         return b""
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036
         return b"".join(bytes((min(254, size - at), 0)) for at in range(0, size, 254))
     return b"".join(bytes((0x80 | 13 << 3 | min(8, size // 2 - at) - 1, 0)) for at in range(0, size // 2, 8))
 
@@ -50,7 +54,7 @@ def lines(code: types.CodeType) -> bytes:
 def one_line(code: types.CodeType) -> types.CodeType:
     """The code and all within it, without the lines: a sixth of its size when packed."""
     consts = tuple(one_line(const) if isinstance(const, types.CodeType) else const for const in code.co_consts)
-    table = {"co_lnotab" if sys.version_info < (3, 10) else "co_linetable": lines(code)}
+    table: Any = {"co_lnotab" if sys.version_info < (3, 10) else "co_linetable": lines(code)}
     return code.replace(co_consts=consts, **table)
 
 

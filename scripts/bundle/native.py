@@ -36,9 +36,11 @@ CFLAGS = words("""
     -DNGHTTP2_STATICLIB""")
 WARNINGS = words("-Wall -Wextra -Werror -Wstrict-prototypes -Wno-missing-field-initializers")
 SMALL = words("-Os -Xclang -Oz")  # zig takes -Oz for -Os
-# The module's frames lie below the application's: debuggers and profilers must get past them. The core's lie on top,
-# and have frame pointers.
-CORE_CFLAGS = words("-fno-asynchronous-unwind-tables -fno-unwind-tables")
+# These files' frames lie below the application's, and debuggers and profilers must get past them: they have unwind
+# tables, which are an eighth of a library. The others' lie on top, for moments; all have frame pointers.
+UNDER = words("""
+    module_asgi module_asgi_send module_carry module_red module_scope module_wrap module_wsgi module_wsgi_body""")
+BARE_CFLAGS = words("-fno-asynchronous-unwind-tables -fno-unwind-tables")
 ARCH_CFLAGS = {"x86_64": [], "aarch64": ["-mno-outline-atomics"]}  # whose helpers would be a library's
 NGHTTP2_CFLAGS = words("""
     -w -DHAVE_ARPA_INET_H -DHAVE_NETINET_IN_H -DHAVE_TIME_H -DHAVE_CLOCK_GETTIME -DHAVE_DECL_CLOCK_MONOTONIC=1""")
@@ -81,8 +83,9 @@ class Arch:
 
         def one(source: Path) -> Path:
             target = made / f"{source.stem}.o"
-            level = ["-O2"] if source.stem in HOT else SMALL
-            flagged = [*CFLAGS, *ARCH_CFLAGS[self.name], *flags, *level, "-c", str(source), "-o", str(target)]
+            own = ["-O2"] if source.stem in HOT else SMALL
+            own = own if source.stem in UNDER else [*own, *BARE_CFLAGS]
+            flagged = [*CFLAGS, *ARCH_CFLAGS[self.name], *flags, *own, "-c", str(source), "-o", str(target)]
             run([zig(), "cc", "-target", self.target, *flagged])
             return target
 
@@ -123,8 +126,8 @@ class Arch:
         ours = [path for path in sorted(NATIVE.glob("*.c")) if is_core(path.stem)]
         includes = [f"-I{NATIVE}", *nghttp2_includes()]
         portable = ["-include", str(NATIVE / "bundle" / "portable.h")]
-        self.core = self.compile(ours, "core", [*WARNINGS, *CORE_CFLAGS, *portable, *includes])
-        flags = [*NGHTTP2_CFLAGS, *CORE_CFLAGS, *portable, *includes]
+        self.core = self.compile(ours, "core", [*WARNINGS, *portable, *includes])
+        flags = [*NGHTTP2_CFLAGS, *portable, *includes]
         self.core += self.compile(sorted(NGHTTP2.glob("*.c")), "nghttp2", flags)
 
     def build(self, pythons: dict[str, Path]) -> None:
