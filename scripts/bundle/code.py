@@ -23,7 +23,7 @@ AGENT = ROOT / "agent"
 LOADER = Path(__file__).with_name("loader.py")
 INIT = "pillion/__init__.py"
 # Of whoever installed pillion: nothing imports them in an application.
-COMMANDS = ("__main__", "run", "reasons", "guarded", "why", "why_proc", "why_records", "why_rules", "why_scan")
+COMMANDS = ("__main__", "run", "reasons", "guarded")  # and why*
 # What each start imports: packed together, so that it is unpacked at once. tests/bundle holds this against a start.
 # Of these the text is in the bundle as well: it serves where the packed code doesn't, and says why there is no more.
 START = (
@@ -64,7 +64,7 @@ def sources() -> dict[str, str]:
     found = {}
     for path in sorted((AGENT / "pillion").rglob("*.py")):
         name = path.relative_to(AGENT).as_posix()
-        if path.stem not in COMMANDS:
+        if path.stem not in COMMANDS and not path.stem.startswith("why"):
             found[name] = path.read_text()
     found[INIT] += "\n\n# " + LOADER.read_text().split("# --- ", 1)[1]
     return found

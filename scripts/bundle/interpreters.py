@@ -19,7 +19,8 @@ def find(versions: list[str]) -> tuple[dict[str, str], list[str]]:
         ended = subprocess.run([str(ROOT / "scripts" / "newer-pythons.sh")], capture_output=True, text=True)
         if ended.returncode:
             print(f"CPython {' and '.join(pythons.NEWER)} can't be had from Debian:\n{ended.stderr.strip()}")
-    found = {version: pythons.find(version) for version in versions}
+    found = {version: pythons.find(version) for version in versions if version in pythons.VERSIONS}
+    found |= {version: (None, f"pillion is not for CPython {version}") for version in versions if version not in found}
     missing = [reason for python, reason in found.values() if python is None]
     return {version: python for version, (python, _) in found.items() if python is not None}, missing
 
