@@ -34,8 +34,8 @@ demo-docker: build  ## the shop in containers that were never told of pillion, u
 	@[ -n "$(BUNDLE)" ] || $(MAKE) --no-print-directory bundle
 	@exec $(BIN)/python docker/up.py $(if $(DEMO_SECONDS),--seconds $(DEMO_SECONDS))
 
-test: build lint  ## lint, C tests under sanitizers, Python matrix in short, everything else
-	@scripts/system.sh test fuzz valgrind
+test: build lint .venv/.bundle  ## lint, C tests under sanitizers, Python matrix in short, everything else
+	@scripts/system.sh test fuzz valgrind bundle
 	$(BIN)/python -m pytest
 
 lint: .venv/.ready  ## ruff, mypy --strict, clang-format
@@ -95,6 +95,7 @@ bundle: build .venv/.bundle  ## dist/pillion-bundle-*: one folder for every CPyt
 	@$(BIN)/python -m scripts.bundle $(PYTHONS)
 
 test-bundle: bundle  ## the bundle under each CPython 3.8 to 3.15, glibc 2.31, musl, and aarch64 as far as qemu goes
+	@scripts/system.sh bundle
 	@PILLION_BUNDLE=full $(BIN)/python -m pytest -q --timeout 900 tests/bundle
 
 wheel: .venv/.ready  ## dist/pillion-*.whl

@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Sees that the system has what pip cannot bring:  scripts/system.sh build [test] [fuzz] [valgrind] [musl] [docker]
+# Sees that the system has what pip cannot bring:  scripts/system.sh build [test] [fuzz] [valgrind] [musl] [docker] [bundle]
 # Looks for the thing itself (a header, a command), not for a package's name, so self-built ones count as well. What is
 # missing is installed by apt as root or by passwordless sudo; else one message names the packages, and the exit code is 2.
-# What only some tests need ("test", "fuzz", "valgrind") is asked for but not insisted on: those tests then say what they lack.
+# What only some tests need ("test", "fuzz", "valgrind", "bundle") is asked for but not insisted on: those tests then say what they lack.
 set -eu
 . "$(dirname "$0")/python.sh"
 
@@ -44,13 +44,16 @@ for group in "$@"; do
         has make || need make
         has perl || need perl
         ;;
+    bundle)
+        has qemu-aarch64-static || has qemu-aarch64 || wish qemu-user-static
+        ;;
     docker)
         { has docker && docker info >/dev/null 2>&1; } || has dockerd || need docker.io
         { has docker && docker compose version >/dev/null 2>&1; } || has docker-compose || need docker-compose
         has debootstrap || need debootstrap
         ;;
     *)
-        echo "system.sh: there is no group '$group' (build, test, fuzz, valgrind, musl, docker)" >&2
+        echo "system.sh: there is no group '$group' (build, test, fuzz, valgrind, musl, docker, bundle)" >&2
         exit 2
         ;;
     esac

@@ -36,7 +36,7 @@ def test_bundle_is_whole_by_its_manifest_and_at_most_3_mb(bundle: Path) -> None:
 
 
 def test_no_other_package_than_ours_is_within(bundle: Path) -> None:
-    assert {path.name for path in bundle.iterdir() if path.is_dir()} == {*native.ARCHES, "pillion", "pillion_inject"}
+    assert {path.name for path in bundle.iterdir() if path.is_dir()} == {*native.ARCHES, "pillion"}
 
 
 def test_the_same_sources_give_the_same_bytes(bundle: Path, tmp_path: Path, versions: tuple[str, ...]) -> None:
