@@ -110,6 +110,36 @@ def test_a_setuid_python_is_left_alone_and_no_folder_of_its_users_choice_is_writ
     assert [path for folder in chosen.iterdir() for path in folder.iterdir()] == []
 
 
+def test_a_python_with_capabilities_of_its_file_is_left_alone(public: Path) -> None:
+    if shutil.which("setcap") is None:
+        pytest.skip("setcap is not on this machine")
+    python = Path(shutil.copy("/usr/bin/python3", public / "python3"))
+    subprocess.run(["setcap", "cap_net_bind_service+ep", python], check=True)
+    (public / "tell.py").write_text(
+        "import sys; print(open('/proc/self/status').read().split('CapEff')[1][:18]);"
+        "print('pillion' in sys.modules, sys.builtin_module_names)"
+    )
+    result = same(python, public / "tell.py", env={"PILLION_RUN_DIR": str(public)}, user=65534)
+    assert result.code == 0 and "\nFalse (" in result.out and "0400" in result.out
+
+
+@pytest.mark.parametrize("state", ["unreadable", "a folder", "empty", "no library", "not there", "not executable"])
+def test_programs_start_however_bad_the_file_is(public: Path, state: str) -> None:
+    """The loader complains in its own line, and goes on."""
+    if lacking():
+        pytest.skip(f"no mount namespace: {lacking()}")
+    library = public / "libpillion.so"
+    if state == "a folder":
+        library.mkdir()
+    elif state != "not there":
+        library.write_bytes({"empty": b"", "no library": b"#!/bin/sh\n" * 9}.get(state, LIBRARY.read_bytes()))
+        library.chmod({"unreadable": 0o000, "not executable": 0o444}.get(state, 0o755))
+    ours, bare = (run(name, "/bin/echo", "a", env={}, user=65534) for name in (str(library), ""))
+    assert (ours.code, ours.out) == (bare.code, bare.out) == (0, "a\n")
+    assert all("cannot be preloaded" in line for line in ours.err.splitlines())
+    assert bool(ours.err) == (state != "not executable")
+
+
 def test_pythons_with_any_environment_are_reached(preloaded: Preloaded) -> None:
     settings = preloaded.settings()
     words = [f"{name}={value}" for name, value in settings.items()]
