@@ -29,6 +29,7 @@ SOON_S: Final = 0.05  # a process is on its way out: look again
 UNWATCHED_S: Final = 1.0  # its end is told by nobody: the lock must be asked
 REST_S: Final = 5.0
 EXEC_S: Final = 0.5  # this long without the lock and still alive: it became another program
+LATE_S: Final = 10.0  # the process reader may be busy with all the others
 LEAVING_S: Final = 3.0  # the same, when the ring was left in order
 EXITING_S: Final = 30.0  # the kernel is taking the process down
 KEEP_S: Final = 3600.0
@@ -131,7 +132,9 @@ class RingFolder:
             return None
         stat = _stat(file, process)
         if stat is None or stat.state in "ZX":
-            return None if free_s < EXEC_S else {"unknown": True}  # the process reader will know in a moment, or never
+            watched = process is not None and process.pidfd >= 0
+            # The process reader will know in a moment, or never; and for certain if it has a pidfd.
+            return None if free_s < (LATE_S if watched else EXEC_S) else {"unknown": True}
         if stat.exiting and free_s < EXITING_S:
             return None
         left = rings.peek(file.path).ended

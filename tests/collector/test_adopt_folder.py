@@ -13,9 +13,11 @@ from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
-from pillion_collector import adopt, rings
+from pillion_collector import adopt, neighbours, rings
 from pillion_collector.adopt import Adopter
 from pillion_collector.adopt_folder import ASIDE, RingFolder
+from pillion_collector.processes_find import Found
+from pillion_collector.processes_known import Process
 from pillion_collector.store import Batch, Kind, Outcome, Store, StoreBusy, StoreError
 
 from tests.collector.conftest import Running, Start, eventually
@@ -147,6 +149,20 @@ def test_the_leftover_of_a_process_that_was_killed_while_it_made_its_ring_is_rem
         assert RingFolder(tmp_path, lambda name: None, counts).dead(1000.0) == ([], 5.0)
         assert sorted(tmp_path.iterdir()) == [held]
     assert counts["removed"] == 1
+
+
+def test_how_a_watched_process_ended_is_waited_for_though_the_reader_of_processes_is_late(ring: Path) -> None:
+    who = neighbours.who(ring.name, neighbours.RING)
+    assert who is not None
+    process = Process(Found(who), here=who.pid, alive=True, pidfd=99)
+    folder = RingFolder(ring.parent, lambda name: process, Counter())
+    assert [folder.dead(now)[0] for now in (1000.0, 1002.0, 1009.0)] == [[], [], []]
+    process.exit, process.alive = {"signal": 11}, False
+    ((one,), _) = folder.dead(1009.5)
+    assert (one.exit, one.pid, one.process) == ({"signal": 11}, who.pid, str(who))
+    process.alive, process.pidfd = True, -1  # nobody will tell
+    ((one,), _) = folder.dead(1010.0)
+    assert one.exit == {"unknown": True}
 
 
 def test_two_collectors_do_not_adopt_from_one_folder(tmp_path: Path) -> None:
