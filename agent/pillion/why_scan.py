@@ -128,10 +128,29 @@ def _seen(facts: Facts, records: Records, run_dir: str) -> tuple[str, list[str],
         return "IMPLEMENTATION", [mapped], None
     if not native:
         return "NOT_STARTED", [mapped], None
-    own = (facts.variables() or {}).get("PILLION_RUN_DIR")
-    if own is None or os.path.abspath(own) == os.path.abspath(run_dir):
+    theirs = _run_dir_of(facts)
+    if _is_same(facts.inside(theirs), run_dir):
         return "FORKED", ["forked by a process that has ended", mapped], None
-    return "RECORD_ELSEWHERE", [f"PILLION_RUN_DIR={own}, here it is {run_dir}", mapped], None
+    return "RECORD_ELSEWHERE", [f"its run directory is {theirs}, here it is {run_dir}", mapped], None
+
+
+def _run_dir_of(facts: Facts) -> str:
+    """Where it puts its record, as it sees the path: what rundir.choose finds there."""
+    variables = facts.variables() or {}
+    if variables.get("PILLION_RUN_DIR"):
+        return variables["PILLION_RUN_DIR"]
+    private = variables.get("XDG_RUNTIME_DIR")
+    usual = ["/run/pillion", *([f"{private}/pillion"] if private else []), f"/dev/shm/pillion-{facts.uid}"]
+    found = (path for path in usual if os.path.isdir(facts.inside(path)))
+    return next(found, f"/tmp/pillion-{facts.uid}")
+
+
+def _is_same(path: str, other: str) -> bool:
+    """One folder, maybe mounted in two places."""
+    try:
+        return os.path.samestat(os.stat(path), os.stat(other))
+    except OSError:
+        return False
 
 
 def _unreadable(facts: Facts, records: Records, run_dir: str) -> tuple[str, list[str], Row | None]:

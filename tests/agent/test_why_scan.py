@@ -186,7 +186,12 @@ def test_programs_that_can_not_be_reached_are_told_apart(tmp_path: Path) -> None
     line = "7f00-7f01 r-xp 0 00:01 5 "
     assert code(maps=line + "/opt/pillion/0.1.0/x86_64/libpillion.so\n") == "NOT_STARTED"
     assert code(maps=line + "/opt/pillion/libpillion.so\n", name="pypy3.10") == "IMPLEMENTATION"
-    assert code(maps=line + "/opt/pillion/0.1.0/x86_64/cp311/_native.abi3.so\n") == "FORKED"
+    native = line + "/opt/pillion/0.1.0/x86_64/cp311/_native.abi3.so\n"
+    assert code(maps=native, environ={"PILLION_RUN_DIR": "/nowhere"}) == "RECORD_ELSEWHERE"
+    (tmp_path / "run").mkdir()
+    (tmp_path / "link").symlink_to("run")  # as the folder's other name within a container
+    orphan = fake(tmp_path, native, {"PILLION_RUN_DIR": str(tmp_path / "link")})
+    assert why_scan.judge(orphan, {}, str(tmp_path / "run"))["code"] == "FORKED"
 
 
 @pytest.mark.parametrize(
