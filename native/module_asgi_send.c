@@ -260,7 +260,8 @@ static bool note(SendObject *send, PyObject *message) {
         send->trailers = is_true(message, name_trailers);
         return false;
     }
-    if (PyUnicode_CompareWithASCIIString(type, "http.response.body") == 0)
+    if (PyUnicode_CompareWithASCIIString(type, "http.response.body") == 0 ||
+        PyUnicode_CompareWithASCIIString(type, "http.response.zerocopysend") == 0)
         return !send->trailers && !is_true(message, name_more_body);
     if (PyUnicode_CompareWithASCIIString(type, "http.response.trailers") == 0)
         return !is_true(message, name_more_trailers);

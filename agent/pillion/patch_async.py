@@ -26,9 +26,8 @@ def wrap(original: Any, target: Target, scope: str, flags: int) -> Any:
     """A function of the same kind as `original` with a span around each of its runs."""
     make = _async_generator if flags & _ASYNC_GENERATOR else _coroutine if flags & _COROUTINE else _generator
     wrapper = make(original, target, scope)
-    for name in _COPIED:
-        if name not in ("__defaults__", "__kwdefaults__"):
-            setattr(wrapper, name, getattr(original, name))
+    for name in _COPIED:  # defaults too: the wrapper has no parameters of its own that they could be of
+        setattr(wrapper, name, getattr(original, name))
     wrapper.__dict__.update(original.__dict__)
     wrapper.__wrapped__ = original
     wrapper.pillion_disabled = False

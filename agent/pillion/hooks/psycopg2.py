@@ -26,10 +26,11 @@ def describe_procedure(call: Call) -> Described:
     return with_more((f"CALL {name}", told), where)
 
 
-_CURSOR = "psycopg2._psycopg:cursor."
 TARGETS = {
-    _CURSOR + "execute": Target(CLIENT, queries(1, "query", (2, "vars")), failed=failed, family="db"),
-    _CURSOR + "executemany": Target(CLIENT, batches(1, "query", (2, "vars_list")), failed=failed, family="db"),
-    _CURSOR + "callproc": Target(CLIENT, describe_procedure, failed=failed, family="db"),
-    _CURSOR + "copy_expert": Target(CLIENT, queries(1, "sql"), failed=failed, family="db"),
+    "psycopg2._psycopg:cursor.execute": Target(CLIENT, queries(1, "query", (2, "vars")), failed=failed, family="db"),
+    "psycopg2._psycopg:cursor.executemany": Target(
+        CLIENT, batches(1, "query", (2, "vars_list")), failed=failed, family="db"
+    ),
+    "psycopg2._psycopg:cursor.callproc": Target(CLIENT, describe_procedure, failed=failed, family="db"),
+    "psycopg2._psycopg:cursor.copy_expert": Target(CLIENT, queries(1, "sql"), failed=failed, family="db"),
 }
