@@ -48,8 +48,10 @@ LDFLAGS = words("""
     -shared --gc-sections -s --hash-style=gnu --build-id=none --eh-frame-hdr -z now -z relro -z noexecstack""")
 # A span's way. The rest runs once a process, a batch or an error, and is compiled for size.
 HOT = words("""
-    authority baggage clock core core_metrics ids intern metrics propagate red ring ring_flight span span_items sql
-    sql_lex unpack module_call module_context module_describe module_span module_text module_value module_wrap""")
+    authority baggage clock core core_metrics ids intern metrics otlp_span otlp_wire propagate red ring ring_flight
+    ring_walk span span_items sql sql_lex unpack module_asgi module_asgi_send module_call module_carry module_context
+    module_describe module_red module_request module_scope module_span module_text module_value module_wrap module_wsgi
+    module_wsgi_body""")
 
 
 def zig() -> str:
