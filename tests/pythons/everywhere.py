@@ -7,6 +7,7 @@ Standard library only, and Python 3.8's syntax: no pip is needed in the version 
 import asyncio
 import concurrent.futures
 import contextlib
+import contextvars
 import gc
 import inspect
 import logging
@@ -91,6 +92,18 @@ class ContextTest(unittest.TestCase):
             thread.start()
             thread.join()
         self.assertEqual(seen, [span])
+
+    @unittest.skipIf(sys.version_info < (3, 14), "threads are given a context since 3.14")
+    def test_a_context_that_a_thread_was_given_stays_as_it_was(self):
+        seen = []
+        variable, context = contextvars.ContextVar("variable"), contextvars.Context()
+        context.run(variable.set, 1)
+        with pillion.span("here"):
+            thread = threading.Thread(target=lambda: seen.append((variable.get(), _native.current())), context=context)
+            thread.start()
+            thread.join()
+        self.assertEqual(seen, [(1, None)])
+        self.assertEqual(list(context), [variable])
 
     def test_a_pools_thread_has_each_jobs_span_and_none_of_its_own(self):
         with concurrent.futures.ThreadPoolExecutor(1) as pool:

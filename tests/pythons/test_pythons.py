@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The module on each CPython from 3.8 to 3.13 that is on this machine: built, injected, tested.
+"""The module on each CPython from 3.8 to 3.15 that is on this machine: built, injected, tested.
 
 What is sent goes to a reference server of grpcio, in this process; the interpreter under test needs nothing installed.
 An absent version is a skipped test that says so. `make test-pythons` runs this alone.
@@ -88,6 +88,17 @@ def test_injected_app_behaves_as_bare_and_its_spans_arrive(interpreter: Interpre
 @pytest.mark.timeout(200)
 def test_module_keeps_its_promises_inside_the_process(interpreter: Interpreter, sink: Sink) -> None:
     ended = interpreter.run("-m", "unittest", "everywhere", "everywhere_asgi", PILLION_RUN_DIR=str(sink.run_dir))
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
+@pytest.mark.parametrize("inherit", ["0", "1"])
+def test_threads_have_the_span_whether_they_inherit_a_context_or_not(
+    interpreter: Interpreter, run_dir: Path, inherit: str
+) -> None:
+    if interpreter.version not in pythons.NEWER:
+        pytest.skip("threads inherit a context since CPython 3.14, if they are told to")
+    options = ["-X", f"thread_inherit_context={inherit}", "-m", "unittest", "everywhere.ContextTest"]
+    ended = interpreter.run(*options, PILLION_RUN_DIR=str(run_dir))
     assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
