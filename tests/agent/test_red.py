@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 
 from tests.journey.programs import free_port, get, gunicorn, serving
-from tests.support import servers
 from tests.support.points import counts, newest
 from tests.support.traced import Traced
 
@@ -130,65 +129,6 @@ def test_counts_of_a_flask_app_under_gunicorn_are_what_was_sent(
         assert traced.sink.spans == []
     assert len({instance for instance, _ in newest(traced.sink, SERVER)}) <= 2
     assert traced.log() == ""
-
-
-@pytest.mark.parametrize("rate", ["all", "none"])
-def test_counts_of_an_asgi_app_under_uvicorn_are_what_was_sent(traced: Traced, rate: str) -> None:
-    paths = ["/items/5"] * 3 + ["/sync/1"] * 2 + ["/crash", "/refused", "/teapot", "/stream", "/nowhere"]
-    command = [sys.executable, str(APPS / "asgi_shop.py"), "fastapi", *paths]
-    result = traced.execute(command, traced.environ(**RATES[rate]))
-    assert (result.code, result.out.count("HTTP/1.1")) == (0, len(paths)), result.err
-    columns = ("http.request.method", "http.route", "http.response.status_code", "error.type")
-    assert counts(traced.sink, SERVER, *columns) == {
-        ("GET", "/items/{item}", 200, None): 3,
-        ("GET", "/sync/{item}", 200, None): 2,
-        ("GET", "/crash", 500, "ZeroDivisionError"): 1,
-        ("GET", "/refused", 503, "503"): 1,
-        ("GET", "/teapot", 418, None): 1,
-        ("GET", "/stream", 200, None): 1,
-        ("GET", None, 404, None): 1,
-    }
-    assert set(counts(traced.sink, SERVER, "url.scheme", "network.protocol.version")) == {("http", "1.1")}
-    assert bool(traced.sink.spans) == (rate == "all")
-
-
-@pytest.mark.parametrize("rate", ["all", "none"])
-def test_commands_and_statements_of_servers_count_once_each(traced: Traced, rate: str) -> None:
-    with servers.redis() as redis, servers.postgres() as postgres:
-        if redis is None or postgres is None:
-            pytest.skip("needs redis-server and PostgreSQL (packages redis-server, postgresql)")
-        result = traced.run(
-            """
-            import sys, psycopg, psycopg2, redis, pillion
-            client = redis.Redis(port=int(sys.argv[1]), db=2)
-            place = f"host=127.0.0.1 port={sys.argv[2]} dbname=shop user=shop"
-            three, two = psycopg.connect(place), psycopg2.connect(place)
-            with pillion.span("request"):
-                for number in range(5):
-                    client.set(f"key {number}", number)
-                    three.execute("SELECT %s + 1", (number,))
-                    two.cursor().execute("SELECT 2")
-                with client.pipeline() as pipeline:
-                    pipeline.get("a").get("b").execute()
-                try: client.lpush("key 1", "x")
-                except redis.ResponseError: pass
-                try: two.cursor().execute("SELECT 1 FROM nowhere")
-                except psycopg2.Error: pass
-            """,
-            str(redis),
-            str(postgres),
-            **RATES[rate],
-        )
-    assert (result.code, result.err) == (0, "")
-    columns = ("db.system.name", "db.operation.name", "db.namespace", "server.port", "db.response.status_code")
-    assert counts(traced.sink, DB, *columns) == {
-        ("redis", "SET", "2", redis, None): 5,
-        ("redis", "MULTI GET", "2", redis, None): 1,
-        ("redis", "LPUSH", "2", redis, "WRONGTYPE"): 1,
-        ("postgresql", "SELECT", "shop", postgres, None): 10,
-        ("postgresql", "SELECT", "shop", postgres, "42P01"): 1,
-    }
-    assert bool(traced.sink.spans) == (rate == "all")
 
 
 def test_every_attribute_of_the_metrics_is_one_that_the_conventions_name() -> None:
