@@ -51,7 +51,7 @@ def test_the_libraries_are_those_of_the_hook_table() -> None:
 
 def test_commands_it_names_exist() -> None:
     named = set(re.findall(r"`pillion ([a-z]+)", README)) | set(re.findall(r"^pillion ([a-z]+)", README, re.MULTILINE))
-    assert named <= {"run", "why", *cli.COMMANDS}
+    assert named <= {"run", "why", "install", "canary", *cli.COMMANDS}
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert set(re.findall(r"(?:^|`)make ([a-z-]+)", README, re.MULTILINE)) <= targets
 
