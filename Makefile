@@ -29,7 +29,7 @@ build: .venv/.ready  ## the native module and the collector's library, in place
 demo: build  ## a small shop under pillion, with traffic, until Ctrl-C or DEMO_SECONDS
 	@exec $(BIN)/python docker/demo/demo.py $(if $(DEMO_SECONDS),--seconds $(DEMO_SECONDS))
 
-demo-docker: build  ## the shop in containers that were never told of pillion, until Ctrl-C or DEMO_SECONDS
+demo-docker: build  ## the shop in containers whose images were never told of pillion, until Ctrl-C or DEMO_SECONDS
 	@$(BIN)/python docker/up.py --check
 	@[ -n "$(BUNDLE)" ] || $(MAKE) --no-print-directory bundle
 	@exec $(BIN)/python docker/up.py $(if $(DEMO_SECONDS),--seconds $(DEMO_SECONDS))
@@ -83,10 +83,9 @@ update: build  ## a server under load goes from version to version while they ar
 test-pythons: build  ## build, inject and test on each CPython 3.8 to 3.15 that is here
 	@$(BIN)/python scripts/pythons.py --tests
 
-test-docker: build  ## the shop in containers, driven, killed, updated; makes its own base images where none can be pulled
+test-docker: bundle  ## the shop in containers, driven, killed, updated; makes its own base images where none can be pulled
 	@scripts/system.sh docker
-	@[ -n "$(BUNDLE)" ] || $(MAKE) --no-print-directory bundle
-	@exec $(BIN)/python -m tests.docker
+	@PILLION_DOCKER=full $(BIN)/python -m tests.docker
 
 .venv/.bundle: pyproject.toml | .venv/.ready
 	@$(BIN)/python -m pip install --disable-pip-version-check -q -e '.[bundle]' && touch .venv/.bundle

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 PYTHON = re.compile(r"(python|pypy)[\d.]*\w*(-\w+)?$")
 # Programs that open a libpython, or have one inside; asked only where the mappings can't be read.
-EMBEDDERS = {"uwsgi", "uwsgi-core", "apache2", "httpd", "unitd", "gdb", "lldb", "vim", "nvim", "blender", "postgres"}
+EMBEDDERS = {"uwsgi", "uwsgi-core", "apache2", "httpd", "unitd", "gdb", "lldb", "vim", "nvim", "blender"}
 LIBRARY = re.compile(r"/lib(python|pypy)[\d.]+\w*-?\w*\.so|/lib-dynload/|\.cpython-\d+\w*-[\w-]+\.so|/site-packages/")
 PRELOAD = "libpillion.so"
 NATIVE = re.compile(r"/pillion/_native[\w.-]*\.so|/cp\d+/_native[\w.-]*\.so")

@@ -28,11 +28,11 @@ DEADLINE_S = 90.0
 T = TypeVar("T")
 
 
-def eventually(look: Callable[[], T], what: str, seconds: float = DEADLINE_S) -> T:
+def eventually(look: Callable[[], T], what: str | Callable[[], str], seconds: float = DEADLINE_S) -> T:
     """What `look` finds, as soon as it finds something."""
     deadline = time.monotonic() + seconds
     while not (found := look()):
-        assert time.monotonic() < deadline, f"never came: {what}"
+        assert time.monotonic() < deadline, f"never came: {what if isinstance(what, str) else what()}"
         time.sleep(0.3)
     return found
 
@@ -78,17 +78,18 @@ class Shop:
         self.compose("down", "--volumes", "--remove-orphans", "--timeout", "5")
 
     def container(self, service: str) -> str:
-        """The container's full id."""
-        return self.compose("ps", "-q", service).strip()
+        """The container's full id, running or not."""
+        labels = {"project": PROJECT, "service": service, "oneoff": "False"}
+        filters = [f"--filter=label=com.docker.compose.{name}={value}" for name, value in labels.items()]
+        return said("docker", "ps", "-aq", "--no-trunc", *filters).strip()
 
     def execute(self, service: str, *command: str) -> str:
         """What a command prints that is run in the service's container."""
         return said("docker", "exec", self.container(service), *command)
 
     def pids(self, service: str) -> dict[int, str]:
-        """The container's processes: pid on this machine and command line."""
-        lines = said("docker", "top", self.container(service), "-eo", "pid,args").splitlines()[1:]
-        return {int(pid): args for pid, args in (line.split(None, 1) for line in lines)}
+        """The processes of a service: pid on this machine and command line."""
+        return pids_of(self.container(service))
 
     def api(self, path: str) -> Any:
         """The collector's answer."""
@@ -118,12 +119,19 @@ class Shop:
             nonlocal found
             try:
                 found = self.api(f"traces/{trace_id}")["spans"]
-            except HTTPError:
+            except OSError:  # not stored yet, or the collector isn't back yet
                 return False
             return bool(enough(found))
 
-        eventually(look, f"the spans of {trace_id}, which has {[(s['service'], s['kind'], s['name']) for s in found]}")
+        shown = ("service", "kind", "name", "span_id", "parent_id")
+        eventually(look, lambda: f"spans of {trace_id}; there are {[[span[key] for key in shown] for span in found]}")
         return found
+
+
+def pids_of(container: str) -> dict[int, str]:
+    """The processes of a container."""
+    lines = said("docker", "top", container, "-eo", "pid,args").splitlines()[1:]
+    return {int(pid): args for pid, args in (line.split(None, 1) for line in lines)}
 
 
 def said(*command: str | Path, **variables: str) -> str:
