@@ -134,6 +134,14 @@ def pids_of(container: str) -> dict[int, str]:
     return {int(pid): args for pid, args in (line.split(None, 1) for line in lines)}
 
 
+def maps(pid: int) -> str:
+    """What a process has mapped; nothing when it is gone, as a health check's soon is."""
+    try:
+        return Path(f"/proc/{pid}/maps").read_text()
+    except OSError:
+        return ""
+
+
 def said(*command: str | Path, **variables: str) -> str:
     """What a command prints; it has to work."""
     ended = subprocess.run(command, env=os.environ | variables, capture_output=True, text=True, timeout=900)

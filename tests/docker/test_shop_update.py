@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.docker import bases
-from tests.docker.shop import PROJECT, Shop, eventually, pids_of, said
+from tests.docker.shop import PROJECT, Shop, eventually, maps, pids_of, said
 from tests.journey.programs import free_port
 
 NEXT = "999.0.0"
@@ -80,7 +80,7 @@ def versions(container: str) -> set[str]:
     """The versions that the container's processes have mapped."""
     found: set[str] = set()
     for pid in pids_of(container):
-        found |= set(re.findall(r" /opt/pillion/([^/]+)/", Path(f"/proc/{pid}/maps").read_text()))
+        found |= set(re.findall(r" /opt/pillion/([^/]+)/", maps(pid)))
     return found
 
 
