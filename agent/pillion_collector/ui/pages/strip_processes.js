@@ -14,9 +14,10 @@ export function processStrip(processes) {
   const traced = alive.filter(isInstrumented).sort((a, b) => (b.cpu ?? 0) - (a.cpu ?? 0));
   const others = alive.filter((row) => !isInstrumented(row));
   if (!alive.length) return empty("No Python process of this node is known yet.");
-  const rest = traced.length - SHOWN;
+  const shown = SHOWN - Math.min(others.length, 3);
+  const rest = traced.length - shown;
   return [
-    h("ol", { class: "strip" }, traced.slice(0, SHOWN - Math.min(others.length, 3)).map((row) => h("li", null, busy(row)))),
+    h("ol", { class: "strip" }, traced.slice(0, shown).map((row) => h("li", null, busy(row)))),
     rest > 0 ? h("p", { class: "faint" }, `and ${rest} more`) : null,
     others.length ? h("ol", { class: "strip refused", "aria-label": "Not instrumented" }, others.slice(0, 3).map((row) => h("li", null, refused(row)))) : null,
   ];
