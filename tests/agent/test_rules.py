@@ -56,7 +56,7 @@ LEFT_ALONE = {
         ["/usr/bin/networkd-dispatcher"],
         ["/usr/bin/lsb_release", "-a"],
     ],
-    "DEBUGGER": [["-m", "pdb", "app.py"], ["-m", "debugpy", "--listen", "5678", "app.py"]],
+    "DEBUGGER": [["-m", "pdb", "app.py"]],
     "OTHER_AGENT": [
         ["/venv/bin/ddtrace-run", "python", "app.py"],
         ["/venv/bin/newrelic-admin", "run-program", "x"],
@@ -70,6 +70,7 @@ LET_IN = [
     ["/venv/bin/pytest"],
     ["/venv/bin/gunicorn", "shop:app"],
     ["-m", "uvicorn", "shop:app"],
+    ["-m", "debugpy", "--listen", "5678", "app.py"],
     ["/venv/bin/celery", "-A", "shop", "worker"],
     ["manage.py", "runserver"],
     ["/venv/bin/flask", "run"],

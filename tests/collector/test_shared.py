@@ -226,9 +226,11 @@ def test_a_file_that_says_it_is_another_users_process_is_not_believed(shared: Ru
         (record, b'{"service": "forged", "decision": "not", "instance": "forged"}'),
         (ring.with_name(ring.stem + ".1.ring"), ring.read_bytes()),
     ):
-        path.write_bytes(bytes)
-        path.chmod(0o640)
-        os.chown(path, OTHER, OURS)
+        draft = shared.run_dir / "draft"  # what is root's own at first would be believed
+        draft.write_bytes(bytes)
+        draft.chmod(0o640)
+        os.chown(draft, OTHER, OURS)
+        draft.rename(path)
     text = 'pillion_process_troubles_total{reason="forged"} 1'
     assert eventually(lambda: text in shared.fetch("/metrics")[1].decode())
     (one,) = [one for one in shared.get("/api/processes")["processes"] if one["alive"]]
