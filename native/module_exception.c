@@ -3,7 +3,8 @@
 //
 // The stack is written from the traceback's frames alone (file, line, function): reading source lines would be file
 // system work on the application's thread. Bounded in frames and bytes. str(exception) is the application's code: it
-// runs once, guarded. Attribute names: semantic conventions, "Recording errors" and "Exceptions".
+// runs once, guarded. Of a database's error only the first line leaves the process. Attribute names: semantic
+// conventions, "Recording errors" and "Exceptions".
 #include "module.h"
 #include <stdio.h>
 #include <string.h>
@@ -78,12 +79,46 @@ void exception_clear(void) {
         Py_XDECREF(py_exception);
 }
 
+// Errors whose first line says what is wrong, and the lines below quote the statement, its parameters or a row.
+static const char *const QUOTING[] = {
+    "psycopg.Error",
+    "psycopg2.Error",
+    "django.db.utils.Error",
+    "sqlalchemy.exc.StatementError",
+};
+
+static bool quotes_statement(PyTypeObject *type) {
+    for (Py_ssize_t at = 0; type->tp_mro != NULL && at < PyTuple_GET_SIZE(type->tp_mro); at++) {
+        PyTypeObject *base = (PyTypeObject *)PyTuple_GET_ITEM(type->tp_mro, at);
+        if (!PyType_HasFeature(base, Py_TPFLAGS_HEAPTYPE) && strchr(base->tp_name, '.') == NULL)
+            continue; // a builtin
+        PyObject *py_name = exception_type_name(base);
+        const char *name = utf8_or(py_name, "");
+        bool found = false;
+        for (size_t number = 0; number < sizeof QUOTING / sizeof *QUOTING; number++)
+            found = found || strcmp(name, QUOTING[number]) == 0;
+        Py_XDECREF(py_name);
+        if (found)
+            return true;
+    }
+    return false;
+}
+
 static PyObject *message_of(PyObject *exception) {
     PyThreadState *thread = hook_enter();
     PyObject *py_message = PyObject_Str(exception);
     hook_leave(thread);
-    if (py_message == NULL)
+    if (py_message == NULL) {
         exception_clear();
+        return NULL;
+    }
+    Py_ssize_t end = PyUnicode_FindChar(py_message, '\n', 0, PyUnicode_GET_LENGTH(py_message), 1);
+    if (end >= 0 && quotes_statement(Py_TYPE(exception))) {
+        PyObject *py_first = PyUnicode_Substring(py_message, 0, end);
+        Py_DECREF(py_message);
+        py_message = py_first;
+    }
+    PyErr_Clear();
     return py_message;
 }
 

@@ -54,7 +54,7 @@ def test_span_says_where_and_what(orders, postgres):
 
 def test_no_literal_leaves_the_process(orders):
     run = orders("psycopg")
-    assert "secret" not in str([span.attributes for span in run.spans + orders("psycopg_async").spans])
+    assert "secret" not in str(run.spans + orders("psycopg_async").spans)
     assert run.spans[4].attributes["db.query.text"] == "SELECT ? FROM orders_psycopg WHERE id = ?"
     assert run.spans[5].attributes["db.query.text"] == 'SELECT ? FROM "orders_psycopg"'
 
@@ -81,6 +81,13 @@ def test_sqlalchemy_above_has_the_span_alone(orders):
     run = orders("sqlalchemy")
     ours = [s for s in run.spans if str(s.attributes.get("db.query.text")).endswith(("AS two", "= %(one)s"))]
     assert [span.scope for span in ours] == ["pillion.sqlalchemy"] * 3
+
+
+def test_message_of_a_failure_is_the_servers_without_the_lines_that_quote_the_statement(orders):
+    failed = orders("psycopg").named("SELECT nowhere")
+    [(_, attributes)] = failed.events
+    assert failed.message == attributes["exception.message"] == 'relation "nowhere" does not exist'
+    assert attributes["exception.stacktrace"].endswith('UndefinedTable: relation "nowhere" does not exist\n')
 
 
 def test_hook_switched_off_makes_no_span(orders):

@@ -31,7 +31,7 @@ def test_every_statement_is_one_span_and_the_program_cannot_tell(orders):
 
 def test_no_literal_leaves_the_process(orders):
     run = orders()
-    assert "secret" not in str([span.attributes for span in run.spans])
+    assert "secret" not in str(run.spans)
     assert run.spans[3].attributes["db.query.text"] == "INSERT INTO orders_psycopg2 VALUES (?,?),(?,?)"
     assert run.spans[4].attributes["db.query.text"] == "SELECT name FROM orders_psycopg2 WHERE id = %(id)s"
 
@@ -48,6 +48,13 @@ def test_failed_statement_has_its_sqlstate(orders):
     failed = orders().named("SELECT nowhere")
     assert failed.attributes["error.type"] == "psycopg2.errors.UndefinedTable"
     assert failed.attributes["db.response.status_code"] == "42P01"
+
+
+def test_message_of_a_failure_is_the_servers_without_the_lines_that_quote_the_statement(orders):
+    failed = orders().named("SELECT nowhere")
+    [(_, attributes)] = failed.events
+    assert failed.message == attributes["exception.message"] == 'relation "nowhere" does not exist'
+    assert attributes["exception.stacktrace"].endswith('UndefinedTable: relation "nowhere" does not exist\n')
 
 
 def test_hook_switched_off_makes_no_span(orders):
