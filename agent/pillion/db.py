@@ -57,19 +57,21 @@ def _describe(system: str, text: object, parameterised: bool, place: Place = Non
         attributes["db.operation.name"] = operation
     if collection is not None:
         attributes["db.collection.name"] = collection
-    if place is not None:
-        where = zip(("server.address", "server.port", "db.namespace"), place)
-        attributes.update((name, value) for name, value in where if value)
+    attributes.update(where(place))
     return summary or system, attributes
 
 
-def with_more(described: Described, more: Mapping[str, object]) -> Described:
-    """The same with further attributes; what is None or empty is left out."""
-    known = {key: value for key, value in more.items() if value}
-    return described if described is None or not known else (described[0], {**described[1], **known})
+def where(place: Place) -> dict[str, object]:
+    """A place as attributes; what is None or empty is left out."""
+    named = zip(("server.address", "server.port", "db.namespace"), place or ())
+    return {name: value for name, value in named if value}
 
 
 def with_batch(described: Described, batch: object) -> Described:
     """With the number of parameter sets: known of a list or a tuple only, and told only of more than one."""
     size = len(batch) if type(batch) is list or type(batch) is tuple else 0
-    return with_more(described, {"db.operation.batch.size": size if size > 1 else 0})
+    return (
+        described
+        if described is None or size < 2
+        else (described[0], {**described[1], "db.operation.batch.size": size})
+    )

@@ -66,9 +66,7 @@ def queries(at: int, name: str, parameters: tuple[int, str] | None = None) -> Ca
 
     def describe(call: Call) -> Described:
         given = parameters is not None and is_given(call.get(*parameters))
-        return describe_query(
-            "postgresql", text_of(call.get(at, name)), given, place_of(call.get(0, "self").connection)
-        )
+        return _describe(call, call.get(at, name), given)
 
     return describe
 
@@ -77,12 +75,13 @@ def batches(at: int, name: str, parameters: tuple[int, str]) -> Callable[[Call],
     """The same of a query with many sets of parameters."""
 
     def describe(call: Call) -> Described:
-        described = describe_query(
-            "postgresql", text_of(call.get(at, name)), True, place_of(call.get(0, "self").connection)
-        )
-        return with_batch(described, call.get(*parameters))
+        return with_batch(_describe(call, call.get(at, name), True), call.get(*parameters))
 
     return describe
+
+
+def _describe(call: Call, query: object, parameterised: bool) -> Described:
+    return describe_query("postgresql", text_of(query), parameterised, place_of(call.get(0, "self").connection))
 
 
 def failed(call: Call, error: BaseException) -> dict[str, object] | None:

@@ -7,7 +7,7 @@ Under SQLAlchemy the span is its.
 
 from __future__ import annotations
 
-from pillion.db import with_more
+from pillion.db import where
 from pillion.patch import CLIENT, Call, Target
 from pillion.postgres import batches, failed, place_of, queries
 
@@ -20,10 +20,8 @@ def describe_procedure(call: Call) -> Described:
     name = call.get(1, "procname")
     if not isinstance(name, str):
         return None
-    host, port, database = place_of(call.args[0].connection) or (None, None, None)
     told = {"db.system.name": "postgresql", "db.operation.name": "CALL", "db.stored_procedure.name": name}
-    where = {"server.address": host, "server.port": port, "db.namespace": database}
-    return with_more((f"CALL {name}", told), where)
+    return f"CALL {name}", {**told, **where(place_of(call.args[0].connection))}
 
 
 TARGETS = {
