@@ -62,6 +62,32 @@ def test_nested_spans_have_the_right_parents_and_an_exception_marks_its_span(tra
     assert attributes["exception.stacktrace"].endswith("__main__.Odd: wrong\n")
 
 
+@pytest.mark.parametrize("name", ["sqlalchemy.exc.StatementError", "django.db.utils.Error", "psycopg.Error"])
+def test_of_a_databases_error_the_lines_below_the_first_stay_in_the_process(traced: Traced, name: str) -> None:
+    module, _, name = name.rpartition(".")
+    result = traced.run(
+        f"""
+        from pillion._native import begin
+        base = type({name!r}, (Exception,), {{"__module__": {module!r}}})
+        broken = type("Broken", (base,), {{}})("wrong\\nLINE 1: SELECT 'secret'")
+        def failing(name, error, cause=None):
+            try:
+                with begin(name): raise error from cause
+            except Exception: pass
+        failing("database", broken)
+        failing("caused", KeyError("a"), broken)
+        failing("other", RuntimeError("one\\ntwo"))
+        """
+    )
+    assert (result.code, result.err) == (0, "")
+    traced.sink.wait(lambda: len(traced.sink.spans) == 3)
+    (database,), (caused,), (other,) = map(traced.sink.named, ("database", "caused", "other"))
+    assert (database.message, other.message) == ("wrong", "one\ntwo")
+    ((_, attributes),) = caused.events
+    assert "Broken: wrong\n" in attributes["exception.stacktrace"]
+    assert "secret" not in str([database, caused])
+
+
 def test_a_remote_parent_is_continued_with_its_state_and_baggage(traced: Traced) -> None:
     result = traced.run(f"""
         from pillion._native import begin, inject, extract
