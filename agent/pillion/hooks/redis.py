@@ -28,9 +28,10 @@ _pools: dict[int, tuple[ref[Any], dict[tuple[str, str], Described] | None]] = {}
 
 
 def know(pool: Any, commands: dict[tuple[str, str], Described] | None) -> None:
+    """Threads may do so at once: what is kept may be gone in the next moment."""
     if len(_pools) >= NAMES:
         for key in [key for key, (known, held) in list(_pools.items()) if held is not None or known() is None]:
-            del _pools[key]
+            _pools.pop(key, None)
     _pools[id(pool)] = ref(pool), commands
 
 
@@ -62,10 +63,11 @@ def made(given: dict[str, Any], prefix: str, command: str) -> Described:
 def described(pool: Any, prefix: str, command: object) -> Described:
     """An application has few commands: what was made for one is kept and given again."""
     known = _pools.get(id(pool))
-    if known is None or known[0]() is not pool:
-        know(pool, {})
-        known = _pools[id(pool)]
-    commands = known[1]
+    commands: dict[tuple[str, str], Described] | None = {}
+    if known is not None and known[0]() is pool:
+        commands = known[1]
+    else:
+        know(pool, commands)
     if commands is None:
         return None
     key = prefix, command if type(command) is str else operation_of(command)
