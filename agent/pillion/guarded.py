@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import re
 
+from pillion.why_records import careful
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -31,26 +33,30 @@ def verdicts(run_dir: str) -> list[dict[str, Any]]:
 
 def _read(path: str) -> dict[str, Any] | None:
     try:
-        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK)) as file:
+        with open(path, "rb", opener=careful) as file:
             lines = file.read(FILE_BYTES).decode("utf-8", "replace").splitlines()
     except OSError:
         return None
     words = [(name, value) for name, blank, value in (line.partition(" ") for line in lines) if blank]
     known = dict(words)
-    deaths = [value.split() for name, value in words if name == "died"]
+    deaths = [value.split() for name, value in words if name == "died"]  # when, and which pid
     decided = known.get("decided", "")
     return {
         "path": path,
         "exe": known.get("exe", ""),
         "program": known.get("program", ""),
         "pillion": known.get("pillion", ""),
-        "deaths": [{"time_ns": int(one[0]), "pid": int(one[1])} for one in deaths if _are_numbers(one)],
-        "until_ns": int(decided) + KEPT_NS if _are_numbers([decided, "0"]) else 0,
+        "deaths": [
+            {"time_ns": int(one[0]), "pid": int(one[1])}
+            for one in deaths
+            if len(one) == 2 and all(map(_is_number, one))
+        ],
+        "until_ns": int(decided) + KEPT_NS if _is_number(decided) else 0,
     }
 
 
-def _are_numbers(words: list[str]) -> bool:
-    return len(words) == 2 and all(word.isascii() and word.isdigit() and len(word) < 20 for word in words)
+def _is_number(word: str) -> bool:
+    return word.isascii() and word.isdigit() and len(word) < 20
 
 
 def forgive(run_dir: str, which: str | None) -> list[dict[str, Any]]:
@@ -74,7 +80,7 @@ def _remove_dead(path: str) -> None:
     import fcntl
 
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = careful(path, os.O_RDONLY)
     except OSError:
         return
     try:

@@ -104,7 +104,7 @@ class Facts:
 
     def command_line(self) -> tuple[list[bytes], list[bytes]]:
         """Arguments and environment, for the rules alone."""
-        return (self._read("cmdline") or b"").split(b"\0")[:-1], (self._read("environ") or b"").split(b"\0")[:-1]
+        return self.arguments.split(b"\0")[:-1], (self._read("environ") or b"").split(b"\0")[:-1]
 
     def inside(self, path: str) -> str:
         """The path as this process sees it: links lead within its own root."""

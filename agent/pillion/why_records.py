@@ -30,7 +30,7 @@ def records(run_dir: str) -> list[dict[str, Any]]:
 def read(path: str) -> dict[str, Any] | None:
     """One record with what is of the right kind in it; None: not a record, a link, a pipe, not readable."""
     try:
-        with open(path, "rb", opener=_careful) as file:
+        with open(path, "rb", opener=careful) as file:
             owner = os.fstat(file.fileno()).st_uid
             raw = json.loads(file.read(FILE_BYTES).decode("utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -45,7 +45,8 @@ def read(path: str) -> dict[str, Any] | None:
     return record
 
 
-def _careful(path: str, flags: int) -> int:
+def careful(path: str, flags: int) -> int:
+    """Opens a file that anybody may have put there: no link is followed, no pipe waited for."""
     return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import orjson
 import pytest
-from pillion import why_proc, why_records, why_scan
+from pillion import why_records, why_scan
 
 from tests.support.traced import AGENT, Result, Traced, clean_environ
 
@@ -98,20 +98,6 @@ def test_fields_of_the_wrong_kind_are_left_out(tmp_path: Path) -> None:
     (record,) = why_records.records(str(tmp_path))
     assert record == {"pid": 5, "notes": ["a"], "owner": os.getuid()}
     assert why_scan.ended(record)["code"] == "START_FAILED"
-
-
-def test_a_record_that_another_user_wrote_of_a_process_does_not_count(tmp_path: Path) -> None:
-    facts = why_proc.Facts(os.getpid())
-    own = {
-        "pid": facts.own_pid,
-        "start_ticks": facts.start_ticks,
-        "decision": "injected",
-        "code": "INJECTED",
-        "notes": [],
-    }
-    assert why_scan.record_of(facts, {(own["pid"], own["start_ticks"]): [{**own, "owner": 54321}]}) is None
-    assert why_scan.record_of(facts, {(own["pid"], own["start_ticks"]): [{**own, "owner": 0}]})
-    assert why_scan.record_of(facts, {(own["pid"], own["start_ticks"]): [{**own, "owner": os.getuid()}]})
 
 
 def test_a_path_that_is_no_text_makes_a_record_that_all_can_read(traced: Traced) -> None:
