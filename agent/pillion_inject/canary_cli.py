@@ -6,9 +6,10 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from typing import NoReturn, Sequence
+from typing import Sequence
 
 from pillion_inject import FAILED, OK, USAGE, Trouble, canary, canary_run
+from pillion_inject.cli import Parser
 
 DESCRIPTION = """\
 Runs an interpreter with the module and without it, in a run directory that is thrown away, and compares what a program
@@ -25,21 +26,12 @@ exit codes: 0 fit, 1 unfit, with why, 2 wrong usage
 """
 
 
-class _Parser(argparse.ArgumentParser):
-    """Wrong usage is one line, not a page."""
-
-    def error(self, message: str) -> NoReturn:
-        raise Trouble(f"{message}; see `{self.prog} --help`", USAGE)
-
-
 def _options() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = Parser(
         prog="pillion canary",
         usage="pillion canary [OPTION ...] -- PYTHON [ARG ...]",
         description=DESCRIPTION,
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     parser.add_argument(
         "--bundle", metavar="DIR", help="a bundle, or what it was installed to (default: this pillion's own module)"

@@ -24,7 +24,7 @@ def places() -> None:
     print("argv", sys.argv, "flags", sys.flags, "names", sys.builtin_module_names)
     print("handlers", [str(signal.getsignal(number)) for number in range(1, signal.NSIG)])
     print("hooks", sys.excepthook is sys.__excepthook__, sys.gettrace(), sys.getprofile())
-    print("threads", threading.active_count(), "distribution", "pillion" in sys.builtin_module_names)
+    print("threads", threading.active_count())
 
 
 def database() -> None:

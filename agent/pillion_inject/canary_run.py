@@ -18,8 +18,9 @@ import time
 from typing import Any, NamedTuple, Sequence
 
 from pillion_inject import Trouble, home
+from pillion_inject.manifest import LIBRARY
 
-LIBRARY, PROBE = "libpillion.so", "canary_probe.py"
+PROBE = "canary_probe.py"
 GRACE_S = 10.0  # after SIGTERM
 ELSEWHERE = ("ENDPOINT", "HEADERS", "PROTOCOL", "COMPRESSION", "CERTIFICATE", "SAMPLER", "SAMPLER_ARG", "EXPORTER")
 OURS = ("PILLION_SOCKET", "PILLION_RUN_DIR", "PILLION_LOG", "PILLION_EXIT_TIMEOUT", "PILLION_SHARED")

@@ -7,9 +7,10 @@ import argparse
 import json
 import os
 import sys
-from typing import Any, NoReturn, Sequence
+from typing import Any, Sequence
 
 from pillion_inject import CODES, CONFLICT, UNFIT, USAGE, Trouble, home, install, manifest, versions
+from pillion_inject.cli import Parser
 
 DESCRIPTION = """\
 Puts pillion into a folder that containers mount: DIR/VERSION, compared file by file with the bundle's manifest, and
@@ -29,20 +30,11 @@ exit codes:
 """ + "".join(f"  {code}  {text}\n" for code, text in CODES.items())
 
 
-class _Parser(argparse.ArgumentParser):
-    """Wrong usage is one line, not a page."""
-
-    def error(self, message: str) -> NoReturn:
-        raise Trouble(f"{message}; see `{self.prog} --help`", USAGE)
-
-
 def _options() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = Parser(
         prog="pillion install",
         description=DESCRIPTION,
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     parser.add_argument("--to", metavar="DIR", required=True, help="the folder that holds the versions")
     parser.add_argument("--from", metavar="BUNDLE", help="what is installed (default: the bundle that "
