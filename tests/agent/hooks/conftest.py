@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import shutil
 import subprocess
@@ -35,6 +36,7 @@ class Run:
     log: str = ""
     spans: list[Span] = field(default_factory=list)
     seen: dict[str, dict[str, str]] = field(default_factory=dict)  # what reached the program's server
+    told: list[tuple[object, ...]] = field(default_factory=list)  # of each request: name, path, outcome
 
     def named(self, name: str) -> Span:
         found = [span for span in self.spans if span.name == name]
@@ -112,6 +114,27 @@ def traced(receiver: Receiver) -> Callable[..., Run]:
             assert run.log == ""
             done[key] = run
         return done[key]
+
+    return run
+
+
+@pytest.fixture
+def called(traced: Callable[..., Run], receiver: Receiver) -> Callable[..., Run]:
+    """Runs one part of the program of HTTP clients; gives what the spans tell and the headers that arrived, too."""
+
+    def run(part: str, **extra: str) -> Run:
+        seen = receiver.folder / "-".join((part, *extra, "seen"))
+        run = traced("http_calls.py", part, str(seen), **extra)
+        run.seen = dict(json.loads(seen.read_text())["seen"])
+        run.told = [
+            (
+                span.name,
+                str(span.attributes["url.full"]).split("/", 3)[3],
+                span.attributes.get("http.response.status_code", span.attributes.get("error.type")),
+            )
+            for span in run.spans
+        ]
+        return run
 
     return run
 

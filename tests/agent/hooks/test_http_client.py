@@ -3,36 +3,10 @@
 
 from __future__ import annotations
 
-import json
-
-import pytest
-
-
-@pytest.fixture
-def called(traced, receiver):
-    def run(part, **extra):
-        seen = receiver.folder / "-".join((part, *extra, "seen"))
-        run = traced("http_calls.py", part, str(seen), **extra)
-        run.seen = {line: headers for line, headers in json.loads(seen.read_text())["seen"]}
-        return run
-
-    return run
-
-
-def told(run):
-    return [
-        (
-            span.name,
-            str(span.attributes["url.full"]).split("/", 3)[3],
-            span.attributes.get("http.response.status_code", span.attributes.get("error.type")),
-        )
-        for span in run.spans
-    ]
-
 
 def test_urllib_and_xmlrpc_make_one_span_a_request(called):
     run = called("urllib")
-    assert told(run) == [
+    assert run.told == [
         ("GET", "plain", 200),
         ("GET", "away", 302),
         ("GET", "arrived", 200),
@@ -46,7 +20,7 @@ def test_urllib_and_xmlrpc_make_one_span_a_request(called):
 
 def test_connection_that_is_used_again_makes_a_span_each_time(called):
     run = called("http_client")
-    assert told(run) == [
+    assert run.told == [
         ("GET", "one", 200),
         ("GET", "two", 200),
         ("POST", "pieces", 200),

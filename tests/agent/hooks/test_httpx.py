@@ -3,30 +3,7 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
-
-
-@pytest.fixture
-def called(traced, receiver):
-    """Runs one part of the program; gives the spans as (name, path, outcome) and the headers that arrived."""
-
-    def run(part, **extra):
-        seen = receiver.folder / "-".join((part, *extra, "seen"))
-        run = traced("http_calls.py", part, str(seen), **extra)
-        run.seen = {line: headers for line, headers in json.loads(seen.read_text())["seen"]}
-        run.told = [
-            (
-                span.name,
-                str(span.attributes["url.full"]).split("/", 3)[3],
-                span.attributes.get("http.response.status_code", span.attributes.get("error.type")),
-            )
-            for span in run.spans
-        ]
-        return run
-
-    return run
 
 
 def test_client_makes_one_span_for_each_physical_request_and_a_mock_none(called):
