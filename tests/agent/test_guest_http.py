@@ -12,6 +12,7 @@ import pytest
 from tests.apps import odd_requests
 from tests.journey import programs
 from tests.support.guest import same, was_traced
+from tests.support.servers import free_port
 from tests.support.traced import Traced, clean_environ
 
 APP = Path(odd_requests.__file__)
@@ -34,7 +35,7 @@ def test_malformed_requests_and_generated_sites_under_gunicorn_are_answered_alik
     settings.write_text(settings.read_text() + "\nDEBUG = False\nALLOWED_HOSTS = ['localhost', 'example.org']\n")
     said = []
     for environ in (clean_environ(), traced.environ()):
-        port = programs.free_port()
+        port = free_port()
         kept = {key: value for key, value in environ.items() if key.startswith(("PILLION_", "PYTHONPATH"))}
         kept["PYTHONHASHSEED"] = "0"
         command = programs.gunicorn(port, module, workers=1)

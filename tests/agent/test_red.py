@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
-from tests.journey.programs import free_port, get, gunicorn, serving
+from tests.journey.programs import get, gunicorn, serving
 from tests.support.points import counts, newest
+from tests.support.servers import free_port
 from tests.support.traced import Traced
 
 APPS = Path(__file__).resolve().parents[1] / "apps"

@@ -13,7 +13,6 @@ import http.client
 import itertools
 import json
 import math
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -22,15 +21,10 @@ from statistics import median
 from typing import Any
 
 from tests.bench.peers import Variant
+from tests.support.servers import free_port
 
 HERE = Path(__file__).resolve().parent
 SETTLE = 6.0  # seconds: longer than the exporters' batch delays
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Server:

@@ -20,7 +20,7 @@ from pathlib import Path
 import psutil
 
 from tests.chaos.node import Node
-from tests.journey.programs import free_port
+from tests.support.servers import free_port
 
 APPS = Path(__file__).resolve().parents[1] / "apps" / "chaos"
 SHORT_ENDS = (

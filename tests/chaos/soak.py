@@ -25,7 +25,7 @@ import psutil
 from tests.chaos.load import APPS, App
 from tests.chaos.node import Node, node
 from tests.chaos.run import reckon
-from tests.journey.programs import free_port
+from tests.support.servers import free_port
 
 SPANS = 50  # of one request: `steps`, and the request's own
 BARE = 0.1  # so much of the time the same application runs without pillion, to compare its requests

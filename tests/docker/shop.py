@@ -19,7 +19,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 from tests.docker import bases
-from tests.journey.programs import free_port
+from tests.support.servers import free_port
 
 PROJECT = "pillion-test"
 FILE = bases.ROOT / "docker" / "compose.yaml"

@@ -15,7 +15,7 @@ import pytest
 
 from tests.docker import bases
 from tests.docker.shop import PROJECT, Shop, eventually, maps, pids_of, said
-from tests.journey.programs import free_port
+from tests.support.servers import free_port
 
 NEXT = "999.0.0"
 

@@ -17,6 +17,7 @@ import pytest
 from tests.collector.conftest import Running, eventually, running
 from tests.collector.ui.conftest import browser  # noqa: F401 (a fixture)
 from tests.journey import programs
+from tests.support.servers import free_port
 
 
 @pytest.fixture(scope="session")
@@ -69,7 +70,7 @@ def enough(found: list[dict[str, Any]], at_least: int) -> list[dict[str, Any]] |
 @pytest.fixture(scope="session")
 def stage(collector: Running, run_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     folder = tmp_path_factory.mktemp("stage")
-    shop, stock = programs.free_port(), programs.free_port()
+    shop, stock = free_port(), free_port()
     where = {"PILLION_RUN_DIR": str(run_dir), "PILLION_LOG": str(folder / "pillion.log")}
     commands = (
         programs.traced("stock", sys.executable, "stock.py", str(stock)),

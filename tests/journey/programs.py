@@ -29,12 +29,6 @@ def traced(service: str, *command: str) -> list[str]:
     return [*RUN, "--service", service, "--", *command]
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def get(port: int, path: str, method: str = "GET", body: str = "", **headers: str) -> tuple[int, str]:
     """Status and text of one request, made by a client that nobody traces."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)

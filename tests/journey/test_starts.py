@@ -18,6 +18,7 @@ import pytest
 from tests.collector.conftest import Running
 from tests.journey import programs
 from tests.journey.conftest import traces
+from tests.support.servers import free_port
 
 SCRIPT = """
 import sqlite3, sys, warnings
@@ -89,7 +90,7 @@ def test_the_apps_own_sitecustomize_still_runs(collector: Running, run_dir: Path
 
 @pytest.mark.parametrize("how", ["flask run", "python app.py", "gunicorn"])
 def test_web_app_is_traced_however_it_is_started(how: str, collector: Running, run_dir: Path, folder: Path) -> None:
-    port = programs.free_port()
+    port = free_port()
     (folder / "app.py").write_text(f"{FLASK}\nif __name__ == '__main__':\n    app.run(port={port})\n")
     commands = {
         "flask run": [sys.executable, "-m", "flask", "run", "--port", str(port)],

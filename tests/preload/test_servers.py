@@ -19,8 +19,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.agent.tasks.conftest import free_port
 from tests.support.preloaded import LIBRARY, Preloaded
+from tests.support.servers import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 APP = ROOT / "tests" / "apps" / "wsgi_state.py"

@@ -8,7 +8,8 @@ import sys
 import pytest
 
 from tests.agent.hooks.conftest import APPS
-from tests.journey.programs import free_port, get, gunicorn, serving
+from tests.journey.programs import get, gunicorn, serving
+from tests.support.servers import free_port
 
 PATHS = {
     "/items/5/": ("GET /items/<int:item>/", "unset", 200, None),

@@ -10,7 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.agent.hooks.conftest import APPS
-from tests.journey.programs import free_port, get, serving
+from tests.journey.programs import get, serving
+from tests.support.servers import free_port
 
 MANY = 40
 ROUTES = {

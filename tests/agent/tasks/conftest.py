@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import sysconfig
@@ -80,12 +79,6 @@ class Started:
         """Its log without numbers, ids and what a race decides: which worker says what first, and how often."""
         text = re.sub(r"0x[0-9a-f]+|\d+", "N", (self.out + self.err).replace(self.place, "PLACE"))
         return sorted({re.sub(r"\[[^]]*N[^]]*\]", "[N]", line) for line in text.splitlines()})
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def session(leader: int) -> list[int]:

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.agent.tasks.conftest import APPS, HERE, Programs, Started, free_port
+from tests.agent.tasks.conftest import APPS, HERE, Programs, Started
+from tests.support.servers import free_port
 
 BIN = Path(sys.executable).parent
 REQUESTS, WORKERS = 24, 2
