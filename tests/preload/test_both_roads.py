@@ -55,7 +55,8 @@ def test_switched_off_it_starts_by_no_road(preloaded: Preloaded) -> None:
 
 @pytest.mark.parametrize("value", ["false", "FALSE", " no ", "off", "0"])
 def test_the_words_that_switch_it_off_are_the_ones_of_the_settings(preloaded: Preloaded, value: str) -> None:
-    assert preloaded.same(sys.executable, "-c", "import sys; print('pillion' in sys.modules)", PILLION_ENABLED=value)
+    tell = "import sys; print('pillion' in sys.modules)"
+    assert preloaded.same(sys.executable, "-c", tell, PILLION_ENABLED=value).out == "False\n"
     assert preloaded.record()["code"] == "DISABLED"
 
 

@@ -131,19 +131,6 @@ def test_when_every_program_of_an_executable_dies_all_of_it_is_left_alone(preloa
     assert preloaded.command(sys.executable, "-c", IN).out == "True\n"
 
 
-def rounds(preloaded: Preloaded, command: list[str], end: Callable[[list[subprocess.Popen[str]]], None]) -> None:
-    """Four processes beside each other, ended in some way, three times over; then one more is let in."""
-    for _ in range(3):
-        processes = [
-            subprocess.Popen(command, env=preloaded.environ(), stdout=subprocess.PIPE, text=True, cwd=preloaded.folder)
-            for _ in range(4)
-        ]
-        assert all(one.stdout and one.stdout.readline() == "True\n" for one in processes)
-        end(processes)
-        for one in processes:
-            one.communicate(timeout=60)
-
-
 def test_starts_beside_each_other_make_no_row(preloaded: Preloaded) -> None:
     """A pool whose workers are ended all at once, twice: eight dead, two in a row."""
     command = [sys.executable, "-c", IN + "import time; time.sleep(600)"]
