@@ -18,6 +18,7 @@ import pytest
 
 from tests.support.preloaded import Preloaded
 from tests.support.traced import AGENT, clean_environ
+from tests.support.users import as_root
 
 IN = "import sys; print('pillion' in sys.modules, flush=True)\n"
 DEATHS = {
@@ -213,6 +214,7 @@ def test_it_counts_the_same_behind_other_programs(preloaded: Preloaded, shell: s
     assert runs == ["True\n"] * 3 + ["False\n"]
 
 
+@as_root
 def test_restarts_of_a_container_are_one_row_across_its_pid_namespaces(preloaded: Preloaded) -> None:
     path = preloaded.write(CRASH)
     command = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child", "--", sys.executable, str(path)]
@@ -221,6 +223,7 @@ def test_restarts_of_a_container_are_one_row_across_its_pid_namespaces(preloaded
     assert "pid 1 of 20" in next(record for record in preloaded.records() if record["code"] == "CRASHED")["reason"]
 
 
+@as_root
 def test_one_that_lives_in_another_pid_namespace_is_not_taken_for_dead(preloaded: Preloaded) -> None:
     code = IN + "import time; time.sleep(600)"
     path = preloaded.write(code)
@@ -284,6 +287,7 @@ def test_without_a_folder_for_it_programs_start_unguarded(preloaded: Preloaded, 
     assert all(start(preloaded, IN) for _ in range(2))
 
 
+@as_root
 def test_files_of_another_user_count_for_nothing(preloaded: Preloaded) -> None:
     for _ in range(4):
         preloaded.run(CRASH)

@@ -13,6 +13,7 @@ import pytest
 
 from tests.support.preloaded import Preloaded
 from tests.support.traced import AGENT, clean_environ
+from tests.support.users import as_root
 
 FIELDS = {"pid", "start_ticks", "pid_ns", "uid", "exe", "parent_pid", "via", "root", "decision", "code", "reason",
           "service", "pillion", "time_ns", "python", "notes"}  # fmt: skip
@@ -46,7 +47,7 @@ def test_rules_are_read_anew_by_each_start(preloaded: Preloaded) -> None:
     assert said == ["False\n", "True\n", "True\n", "True\n", "False\n", "True\n"]
 
 
-@pytest.mark.parametrize("kind", ["none", "a file", "read-only", "full"])
+@pytest.mark.parametrize("kind", ["none", "a file", "read-only", pytest.param("full", marks=as_root)])
 def test_where_no_record_can_be_left_a_denied_process_runs_the_same(preloaded: Preloaded, kind: str) -> None:
     place = preloaded.folder / "run"
     if kind == "a file":
@@ -78,6 +79,7 @@ def test_records_of_the_dead_do_not_pile_up_without_a_collector(preloaded: Prelo
     assert living.exists() and elsewhere.exists() and (folder / "notes.txt").exists()
 
 
+@as_root
 def test_in_a_shared_folder_the_collectors_group_may_read_what_another_user_leaves(preloaded: Preloaded) -> None:
     """As `pillion up --shared` makes it: everybody may put files there, nobody else may read them."""
     os.chmod(preloaded.folder, 0o755)

@@ -63,6 +63,8 @@ def same(*command: str | Path, env: dict[str, str] | None = None, user: int = 0)
 @pytest.fixture
 def public() -> Iterator[Path]:
     """A folder that every user may look into and that allows setuid programs."""
+    if lacking():
+        pytest.skip(f"no mount namespace: {lacking()}")
     folder = Path("/var/tmp") / f"pillion-{os.getpid()}"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o755)
@@ -126,8 +128,6 @@ def test_a_python_with_capabilities_of_its_file_is_left_alone(public: Path) -> N
 @pytest.mark.parametrize("state", ["unreadable", "a folder", "empty", "no library", "not there", "not executable"])
 def test_programs_start_however_bad_the_file_is(public: Path, state: str) -> None:
     """The loader complains in its own line, and goes on."""
-    if lacking():
-        pytest.skip(f"no mount namespace: {lacking()}")
     library = public / "libpillion.so"
     if state == "a folder":
         library.mkdir()
