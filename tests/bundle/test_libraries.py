@@ -14,6 +14,7 @@ from tests.bundle import guests
 
 DEBIAN = {"x86_64": "amd64", "aarch64": "arm64"}
 HERE = Path(__file__).resolve().parent
+pytestmark = pytest.mark.timeout(900)  # the first one builds the bundle
 arches = pytest.mark.parametrize("arch", native.ARCHES)
 
 
@@ -30,7 +31,6 @@ def musl(arch: str) -> Path:
     return guests.unpacked("musl", DEBIAN[arch], "musl", suite="bookworm") / "lib" / f"ld-musl-{arch}.so.1"
 
 
-@pytest.mark.timeout(900)  # builds the bundle
 def test_libraries_need_libc_alone_and_nothing_newer_than_2_17(bundle: Path) -> None:
     assert not check.faults(bundle)
     libraries = [*bundle.glob("*/*.so"), *bundle.glob("*/*/*.so")]

@@ -13,6 +13,7 @@ import pytest
 from tests.support.traced import AGENT, Result
 
 ROOT = AGENT.parent
+pytestmark = pytest.mark.timeout(600)  # the first one gets packages
 SUITE = "bullseye"
 PACKAGES = [
     *("libc6", "dash", "coreutils", "libselinux1", "libpcre2-8-0", "libacl1", "libattr1", "libgmp10", "zlib1g"),

@@ -27,6 +27,7 @@ APP = ROOT / "tests" / "apps" / "wsgi_state.py"
 UWSGI = ["uwsgi-core", "uwsgi-plugin-python3", "libpcre3", "libyajl2"]
 APACHE = ["apache2-bin", "libapache2-mod-wsgi-py3", "libapr1", "libaprutil1"]
 NOBODY = 65534
+pytestmark = pytest.mark.timeout(600)  # the first one gets packages; two servers come and go, each within its deadline
 Command = Callable[[Preloaded, int], list[str | Path]]
 
 
@@ -57,7 +58,7 @@ def libraries(folder: Path) -> str:
 
 
 def answer(preloaded: Preloaded, command: list[str | Path], port: int, env: dict[str, str]) -> str:
-    """Starts the server, asks it twice, ends it in order; what it answered."""
+    """Starts the server, asks it, ends it in order; what it answered."""
     log = preloaded.folder / "server.log"
     with log.open("wb") as out:
         server = subprocess.Popen([str(w) for w in command], env=env, stdout=out, stderr=out, cwd=preloaded.folder)

@@ -13,6 +13,7 @@ import pytest
 from scripts import pythons
 from tests.support.preloaded import LIBRARY, Preloaded, compile_c
 
+pytestmark = pytest.mark.timeout(300)  # the first one of a version builds
 OWN = "import sys; X = 'own'; print('own', 'sitecustomize' in sys.builtin_module_names)"
 TELL = (
     "import os, sys; import sitecustomize as s; print(sys.path, sys.builtin_module_names, s.X, s.__file__, "
