@@ -12,7 +12,9 @@ FUZZ_SECONDS ?= 900
 CHAOS ?=
 PYTHONS ?=
 SOAK ?=
-BUNDLE := $(wildcard dist/pillion-bundle-*)
+VERSION := $(shell sed -n 's/^VERSION = "\(.*\)"/\1/p' agent/pillion/start.py)
+BUNDLE := dist/pillion-bundle-$(VERSION)/manifest.json
+BUNDLED := agent/pillion agent/pillion_inject native/*.* native/bundle scripts/bundle
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -31,7 +33,7 @@ demo: build  ## a small shop under pillion, with traffic, until Ctrl-C or DEMO_S
 
 demo-docker: build  ## the shop in containers whose images were never told of pillion, until Ctrl-C or DEMO_SECONDS
 	@$(BIN)/python docker/up.py --check
-	@[ -n "$(BUNDLE)" ] || $(MAKE) --no-print-directory bundle
+	@$(MAKE) --no-print-directory $(BUNDLE)
 	@exec $(BIN)/python docker/up.py $(if $(DEMO_SECONDS),--seconds $(DEMO_SECONDS))
 
 test: build lint .venv/.bundle  ## lint, C tests under sanitizers, Python matrix in short, everything else
@@ -92,6 +94,9 @@ test-docker: bundle  ## the shop in containers, driven, killed, updated; makes i
 
 bundle: build .venv/.bundle  ## dist/pillion-bundle-*: one folder for every CPython, libc and architecture (PYTHONS="3.11 …")
 	@$(BIN)/python -m scripts.bundle $(PYTHONS)
+
+$(BUNDLE): $(shell find $(BUNDLED) -type f ! -name '*.so' ! -name '*.pyc')
+	@$(MAKE) --no-print-directory bundle
 
 test-bundle: bundle  ## the bundle under each CPython 3.8 to 3.15, glibc 2.31, musl, and aarch64 as far as qemu goes
 	@scripts/system.sh bundle

@@ -60,9 +60,7 @@ def write_code(out: Path, arches: list[str], found: dict[str, str]) -> None:
             code.pyc(compiled, texts[code.INIT]),
         )
     write(out / "pillion_inject", code.inject())
-    rules = code.AGENT / "pillion" / "rules.conf"
-    if rules.exists():
-        write(out / "rules.conf", rules.read_bytes())
+    write(out / "rules.conf", (code.AGENT / "pillion" / "rules.conf").read_bytes())
 
 
 def write(path: Path, data: bytes) -> None:

@@ -17,23 +17,20 @@ def faults(out: Path) -> list[str]:
     """What is wrong with this bundle, one line each."""
     found = []
     for path in sorted(out.rglob("*.so")):
-        found += [f"{path.relative_to(out)}: {fault}" for fault in library(path)]
+        name = path.relative_to(out)
+        found += [f"{name}: {fault}" for fault in library(path, name.parts[0])]
     size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
     if size > LIMIT_BYTES:
         found.append(f"{size} bytes in all, {LIMIT_BYTES} is the limit")
     return found
 
 
-def library(path: Path) -> list[str]:
-    """What is wrong with one library."""
+def library(path: Path, arch: str) -> list[str]:
+    """What is wrong with one library, which lies in the folder of this architecture."""
     read = elf.Elf(path.read_bytes())
     symbols = [symbol for symbol in read.symbols() if not symbol.defined]
     flags = sum(value for tag, value in read.dynamic() if tag == elf.FLAGS)
-    found = (
-        [f"it is for {read.arch or 'another machine'}"]
-        if read.arch != path.relative_to(path.parents[_depth(path)]).parts[0]
-        else []
-    )
+    found = [f"it is for {read.arch or 'another machine'}"] if read.arch != arch else []
     if flags & elf.STATIC_TLS:
         found.append("its thread-local storage can't be had by a library that is opened late")
     if flags & elf.TEXTREL:
@@ -42,10 +39,6 @@ def library(path: Path) -> list[str]:
         return found + _needs(read, []) + [f"{s.name} is not weak" for s in symbols if not s.weak]
     found += _needs(read, ["libc.so.6"] if path.name == native.CORE else [native.CORE, "libc.so.6"])
     return found + [fault for symbol in symbols for fault in _symbol(symbol, read.arch, path.name != native.CORE)]
-
-
-def _depth(path: Path) -> int:
-    return 1 if path.parent.name in native.ARCHES else 2
 
 
 def _needs(read: elf.Elf, expected: list[str]) -> list[str]:

@@ -10,7 +10,7 @@ import struct
 from typing import NamedTuple
 
 SYMTAB, DYNAMIC, DYNSYM, VERNEED, VERSYM = 2, 6, 11, 0x6FFFFFFE, 0x6FFFFFFF
-NEEDED, SONAME, RUNPATH, FLAGS = 1, 14, 29, 30
+NEEDED, FLAGS = 1, 30
 STATIC_TLS, TEXTREL = 0x10, 0x4
 MACHINES = {62: "x86_64", 183: "aarch64"}
 GLOBAL, WEAK = 1, 2
@@ -103,7 +103,7 @@ class Elf:
         return [struct.unpack_from("<QQ", self.data, at) for at in rows]
 
     def texts(self, tag: int) -> list[str]:
-        """The texts of a tag: NEEDED, SONAME, RUNPATH."""
+        """The texts of a tag, as NEEDED is one."""
         section = self._of_kind(DYNAMIC)
         strings = self.sections[section.link] if section is not None else None
         return [self._text(strings, value) for found, value in self.dynamic() if found == tag and strings is not None]
