@@ -3,34 +3,18 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.otel import PATHS, Program
+from tests.support.receiver import run_dir, sink  # noqa: F401 (fixtures)
 from tests.support.sink import Sink
 from tests.support.traced import Traced
 
 
 @pytest.fixture
-def run_dir() -> Iterator[Path]:
-    path = Path(tempfile.mkdtemp(prefix="pillion-test-", dir="/dev/shm"))
-    yield path
-    shutil.rmtree(path, ignore_errors=True)
-
-
-@pytest.fixture
-def sink(run_dir: Path) -> Iterator[Sink]:
-    server = Sink(run_dir)
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def traced(run_dir: Path, sink: Sink, tmp_path: Path) -> Traced:
+def traced(run_dir: Path, sink: Sink, tmp_path: Path) -> Traced:  # noqa: F811
     return Traced(run_dir, tmp_path, sink)
 
 

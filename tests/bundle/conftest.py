@@ -4,19 +4,15 @@
 from __future__ import annotations
 
 import importlib.util
-import os
-import shutil
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from scripts import pythons
 from tests.bundle.guests import FULL, ROOT, SHORT
-from tests.support.sink import Sink
+from tests.support.receiver import run_dir, sink  # noqa: F401 (fixtures)
 
 
 @pytest.fixture(scope="session")
@@ -36,20 +32,3 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def versions() -> tuple[str, ...]:
     """Those that this form of the tests tries."""
     return pythons.VERSIONS if FULL else SHORT
-
-
-@pytest.fixture
-def run_dir() -> Iterator[Path]:
-    """A run directory on tmpfs where there is one, with a short name: a socket's path is limited."""
-    place = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-    folder = Path(tempfile.mkdtemp(prefix="pillion-", dir=place))
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-@pytest.fixture
-def sink(run_dir: Path) -> Iterator[Sink]:
-    """A reference receiver where the module looks for its collector."""
-    server = Sink(run_dir)
-    yield server
-    server.stop()

@@ -22,10 +22,10 @@ from typing import Any
 
 import pytest
 
-from tests.agent.conftest import run_dir, sink  # noqa: F401 (fixtures)
 from tests.agent.tasks.conftest import session
 from tests.inject import live_bundle
 from tests.inject.conftest import install
+from tests.support.receiver import run_dir, sink  # noqa: F401 (fixtures)
 from tests.support.servers import free_port
 from tests.support.sink import Sink
 from tests.support.traced import AGENT, clean_environ

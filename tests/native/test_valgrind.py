@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from scripts import valgrind
-from tests.agent.conftest import run_dir, sink, traced  # noqa: F401 (fixtures)
+from tests.agent.conftest import traced  # noqa: F401 (a fixture)
+from tests.support.receiver import run_dir, sink  # noqa: F401 (fixtures)
 from tests.support.traced import Traced
 
 QUICK = ("test_ring", "test_sender", "test_grpc_answer", "test_propagate", "test_sql")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.agent.conftest import run_dir, sink  # noqa: F401 (fixtures)
 from tests.support.preloaded import Preloaded
+from tests.support.receiver import run_dir, sink  # noqa: F401 (fixtures)
 from tests.support.sink import Sink
 
 

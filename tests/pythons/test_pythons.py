@@ -8,10 +8,7 @@ An absent version is a skipped test that says so. `make test-pythons` runs this 
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -47,23 +44,6 @@ def interpreter(request: pytest.FixtureRequest) -> Interpreter:
     if python is None:
         pytest.skip(reason)
     return Interpreter(request.param, python, pythons.build(request.param, python))
-
-
-@pytest.fixture
-def run_dir() -> Iterator[Path]:
-    """A run directory on tmpfs where there is one, with a short name: a socket's path is limited."""
-    place = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-    folder = Path(tempfile.mkdtemp(prefix="pillion-", dir=place))
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-@pytest.fixture
-def sink(run_dir: Path) -> Iterator[Sink]:
-    """A reference receiver where the module looks for its collector."""
-    server = Sink(run_dir)
-    yield server
-    server.stop()
 
 
 @pytest.mark.timeout(300)  # the first one builds
