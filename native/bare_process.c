@@ -90,12 +90,3 @@ uint64_t bare_hash(uint64_t before, const void *bytes, size_t count) {
         before = (before ^ *at) * 1099511628211u;
     return before;
 }
-
-bool bare_join(char *out, size_t capacity, const char *folder, const char *name) {
-    struct bare_text path;
-    bare_text(&path, out, capacity);
-    bare_add(&path, folder);
-    bare_add(&path, "/");
-    bare_add(&path, name);
-    return !path.cut;
-}

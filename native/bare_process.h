@@ -22,7 +22,5 @@ void bare_add_time(struct bare_text *text, uint64_t ns);    // 2026-08-30T12:34:
 // FNV-1a; begin with BARE_HASH.
 uint64_t bare_hash(uint64_t before, const void *bytes, size_t count);
 #define BARE_HASH 14695981039346656037u
-// "folder/name". False: too long.
-bool bare_join(char *out, size_t capacity, const char *folder, const char *name);
 
 #endif

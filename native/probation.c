@@ -9,6 +9,7 @@
 // os._exit within that time can't be told from a crash. Children of multiprocessing are their parent's, which ends them
 // so.
 #include "probation.h"
+#include "bare_file.h"
 #include "probation_file.h"
 #include "record.h"
 #include <fcntl.h>
@@ -25,7 +26,7 @@
 static struct {
     void *page; // holds the lock; NULL: nothing begun
     struct probation_name self;
-    char *folder; // PROBATION_PATH_BYTES, mapped: a library's own memory is paid for by every program of a container
+    char *folder; // BARE_PATH_BYTES, mapped: a library's own memory is paid for by every program of a container
 } own;
 
 // What a look at the folder gives.
@@ -82,11 +83,12 @@ static void look_at_dead(struct look *look, long fd, bool is_ours, uint64_t prog
     count_program(look, program, dead);
 }
 
-static void look_at(struct look *look, const char *folder, const char *entry) {
-    char path[PROBATION_PATH_BYTES];
+static void look_at(void *with, const char *entry) {
+    struct look *look = with;
+    char path[BARE_PATH_BYTES];
     struct probation_name name;
     struct probation_file file;
-    if (!probation_name_read(entry, &name) || !bare_join(path, sizeof path, folder, entry))
+    if (!probation_name_read(entry, &name) || !bare_join(path, sizeof path, own.folder, entry))
         return;
     bool is_self =
         name.pid == look->self.pid && name.ticks == look->self.ticks && name.pid_namespace == look->self.pid_namespace;
@@ -108,21 +110,6 @@ static void look_at(struct look *look, const char *folder, const char *entry) {
     bare_close((int)fd);
 }
 
-static void look_around(struct look *look, const char *folder) {
-    _Alignas(8) char entries[4096];
-    long fd = bare_open(folder, O_RDONLY | O_DIRECTORY, 0), bytes;
-    if (fd < 0)
-        return;
-    for (int seen = 0; seen < ENTRIES && (bytes = bare_list((int)fd, entries, sizeof entries)) > 0;)
-        for (long at = 0; at < bytes; seen++) { // linux_dirent64: inode 8, offset 8, length 2, kind 1, name
-            uint16_t length;
-            length = (uint16_t)((unsigned char)entries[at + 16] | (unsigned char)entries[at + 17] << 8);
-            look_at(look, folder, entries + at + 19);
-            at += length > 0 ? length : bytes;
-        }
-    bare_close((int)fd);
-}
-
 static uint64_t hash_text(uint64_t before, const char *text) {
     return bare_hash(before, text, bare_length(text) + 1);
 }
@@ -130,7 +117,7 @@ static uint64_t hash_text(uint64_t before, const char *text) {
 // The program is what the command line names; a relative path is another one in another folder. The text of a -c is
 // hashed and never kept.
 static void identify(const struct subject *subject, struct look *look) {
-    char cwd[PROBATION_PATH_BYTES];
+    char cwd[BARE_PATH_BYTES];
     struct argv_shape shape;
     struct stat about = {0};
     struct bare_text program;
@@ -195,7 +182,7 @@ static void say(const struct probation_file *file, const char *path, bool all, s
 
 // Whether a verdict stands. One that is over is removed.
 static bool stands(const struct look *look, const char *folder, bool all, struct verdict *verdict) {
-    char name[64], path[PROBATION_PATH_BYTES];
+    char name[64], path[BARE_PATH_BYTES];
     struct probation_file file;
     name_verdict(&look->self.key, all, name, sizeof name);
     if (!bare_join(path, sizeof path, folder, name))
@@ -214,7 +201,7 @@ static bool stands(const struct look *look, const char *folder, bool all, struct
 }
 
 static void decide(struct look *look, const char *folder, bool all, struct verdict *verdict) {
-    char name[64], path[PROBATION_PATH_BYTES];
+    char name[64], path[BARE_PATH_BYTES];
     name_verdict(&look->self.key, all, name, sizeof name);
     look->file.decided_ns = look->now_ns;
     if (all) {
@@ -232,7 +219,7 @@ static bool begin(struct look *look, struct verdict *verdict) {
         return false;
     if (look->is_part)
         return true;
-    look_around(look, own.folder);
+    bare_each(own.folder, ENTRIES, look_at, look);
     if (look->file.death_count >= ROW)
         decide(look, own.folder, false, verdict);
     else if (look->dead_count == PROGRAMS)
@@ -250,14 +237,13 @@ static bool begin(struct look *look, struct verdict *verdict) {
 }
 
 bool probation_begin(const struct subject *subject, const char *run_dir, struct verdict *verdict) {
-    char made[PROBATION_PATH_BYTES];
+    char made[BARE_PATH_BYTES];
     struct look look = {.now_ns = bare_now_ns()};
     if (run_dir[0] == 0 && !run_dir_make(subject, made, sizeof made))
         return true;
     if (own.folder == NULL)
-        own.folder = bare_map(PROBATION_PATH_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
-    if (own.folder == NULL ||
-        !run_dir_part(run_dir[0] != 0 ? run_dir : made, "guard", own.folder, PROBATION_PATH_BYTES))
+        own.folder = bare_map(BARE_PATH_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+    if (own.folder == NULL || !run_dir_part(run_dir[0] != 0 ? run_dir : made, "guard", own.folder, BARE_PATH_BYTES))
         return true;
     look.self.pid = bare_pid();
     look.self.ticks = bare_start_ticks(0);
@@ -277,5 +263,5 @@ void probation_end(void) {
     probation_file_unlock(own.page);
     own.page = NULL;
     look.now_ns = bare_now_ns();
-    look_around(&look, own.folder);
+    bare_each(own.folder, ENTRIES, look_at, &look);
 }

@@ -2,6 +2,7 @@
 // probation_file: see probation_file.h. The lock: flock, then a mapping that a fork's child does not have, then the
 // descriptor is closed; the kernel lets go of it at any death, seen from every pid namespace.
 #include "probation_file.h"
+#include "bare_file.h"
 #include "bare_lines.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -149,32 +150,19 @@ static void *lock(int fd) {
 }
 
 bool probation_file_write(const char *folder, const char *name, const struct probation_file *file, void **page) {
-    char fresh[PROBATION_PATH_BYTES], final[PROBATION_PATH_BYTES], stem[160], memory[FILE_BYTES];
-    struct bare_text unique, text;
-    bare_text(&unique, stem, sizeof stem);
-    bare_add(&unique, ".");
-    bare_add(&unique, name);
-    bare_add(&unique, ".");
-    bare_add_hex(&unique, bare_now_ns());
+    char fresh[BARE_PATH_BYTES], memory[FILE_BYTES];
+    struct bare_text text;
     bare_text(&text, memory, sizeof memory);
     compose(&text, file);
-    if (!bare_join(fresh, sizeof fresh, folder, stem) || !bare_join(final, sizeof final, folder, name) || text.cut)
-        return false;
-    long fd = bare_open(fresh, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+    long fd = bare_put_begin(folder, name, &text, fresh);
     if (fd < 0)
         return false;
-    struct stat about;
-    if (bare_stat(folder, &about) >= 0 && (about.st_mode & S_ISGID) != 0)
-        bare_chmod((int)fd, 0640);
-    bool done = bare_write_all((int)fd, text.start, text.used) >= 0;
-    if (done && page != NULL)
-        done = (*page = lock((int)fd)) != NULL;
+    bool locked = page == NULL || (*page = lock((int)fd)) != NULL;
     bare_close((int)fd);
-    if (done && bare_rename(fresh, final) >= 0)
+    if (bare_put_end(fresh, folder, name, locked))
         return true;
     if (page != NULL && *page != NULL)
         probation_file_unlock(*page);
-    bare_unlink(fresh);
     return false;
 }
 

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // probation_file: the files of $RUN/guard, as probation.c and `pillion why` (agent/pillion/guarded.py) use them.
-//     <executable>-<program>-<pid>-<ticks>[-<pid namespace>]   a start; locked while its process lives and pillion is
-//     in it <executable>-<program>.crashed                           left alone: a verdict <executable>.crashed the
-//     same, for all programs of an executable
+// clang-format off: these lines are a table
+//     <executable>-<program>-<pid>-<ticks>[-<pid namespace>]   a start; locked while its process lives with pillion
+//     <executable>-<program>.crashed                           a verdict: left alone
+//     <executable>.crashed                                     the same, for all programs of an executable
+// clang-format on
 // Both hashes have 16 hexadecimal digits. The text is lines of a word and a value; what others write is not trusted:
 // a file of another user's does not count.
 #ifndef PILLION_PROBATION_FILE_H
@@ -10,7 +12,6 @@
 
 #include "bare_process.h"
 
-#define PROBATION_PATH_BYTES 4096
 #define PROBATION_DEATHS 6 // remembered at most
 #define PROBATION_TEXT_BYTES 1024
 

@@ -3,11 +3,9 @@
 // whatever is longer than its share is cut, and nothing of the command line or the environment but the service's name
 // is in it.
 #include "record.h"
+#include "bare_file.h"
 #include "bare_process.h"
-#include <errno.h>
-#include <fcntl.h>
 
-#define PATH_BYTES 4096
 #define RECORD_BYTES 12288
 #define FIELD_BYTES 1024 // of a text in it, as it was before JSON's escapes
 
@@ -97,36 +95,9 @@ static void compose(struct bare_text *out, const struct subject *subject, const 
     bare_add(out, "}\n");
 }
 
-// Into a file of a name that nobody can have taken before, then under its own; in a shared folder the collector's group
-// reads.
-static bool put_file(const char *folder, const char *name, const struct bare_text *text) {
-    char fresh[PATH_BYTES], final[PATH_BYTES], stem[96];
-    struct bare_text unique;
-    struct stat about;
-    bare_text(&unique, stem, sizeof stem);
-    bare_add(&unique, ".");
-    bare_add(&unique, name);
-    bare_add(&unique, ".");
-    bare_add_hex(&unique, bare_now_ns());
-    bare_add(&unique, ".new");
-    if (!bare_join(fresh, sizeof fresh, folder, stem) || !bare_join(final, sizeof final, folder, name))
-        return false;
-    long fd = bare_open(fresh, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
-    if (fd < 0)
-        return false;
-    if (bare_stat(folder, &about) >= 0 && (about.st_mode & S_ISGID) != 0)
-        bare_chmod((int)fd, 0640);
-    bool done = bare_write_all((int)fd, text->start, text->used) >= 0;
-    bare_close((int)fd);
-    if (done && bare_rename(fresh, final) >= 0)
-        return true;
-    bare_unlink(fresh);
-    return false;
-}
-
 void record_write(const char *run_dir, const struct subject *subject, const char *python,
                   const struct verdict *verdict) {
-    char memory[RECORD_BYTES], folder[PATH_BYTES], stem[80];
+    char memory[RECORD_BYTES], folder[BARE_PATH_BYTES], fresh[BARE_PATH_BYTES], stem[80];
     struct bare_text text, name;
     if (!run_dir_part(run_dir, "processes", folder, sizeof folder))
         return;
@@ -136,6 +107,9 @@ void record_write(const char *run_dir, const struct subject *subject, const char
     bare_add(&name, ".json");
     bare_text(&text, memory, sizeof memory);
     compose(&text, subject, python, verdict, ticks, pid_namespace);
-    if (!text.cut)
-        put_file(folder, stem, &text);
+    long fd = bare_put_begin(folder, stem, &text, fresh);
+    if (fd < 0)
+        return;
+    bare_close((int)fd);
+    bare_put_end(fresh, folder, stem, true);
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // record_dir: the run directory, found as agent/pillion/rundir.py finds it (choose, is_shared, make). See record.h.
+#include "bare_file.h"
 #include "bare_process.h"
 #include "record.h"
 #include <errno.h>
 #include <unistd.h>
 
-#define PATH_BYTES 4096
 #define CANDIDATES 4
 #define SHARED_FOLDER 03777
 
@@ -15,7 +15,7 @@ static bool is_folder(const char *path, struct stat *out) {
 
 // Made by `pillion up --shared`: nobody else may change it, and everybody may put files into its parts.
 static bool is_shared(const char *path, const struct stat *about) {
-    char rings[PATH_BYTES];
+    char rings[BARE_PATH_BYTES];
     struct stat inner;
     return (about->st_mode & 022) == 0 && bare_join(rings, sizeof rings, path, "rings") && is_folder(rings, &inner) &&
            (inner.st_mode & 07777) == SHARED_FOLDER && inner.st_uid == about->st_uid;
@@ -30,7 +30,7 @@ static bool is_usable(const char *path, uint32_t uid, bool is_first) {
 
 // Whether the folder could be made: nothing is there, and its parent takes it.
 static bool is_possible(const char *path) {
-    char parent[PATH_BYTES];
+    char parent[BARE_PATH_BYTES];
     struct stat about;
     struct bare_text text;
     bare_text(&text, parent, sizeof parent);
@@ -40,7 +40,7 @@ static bool is_possible(const char *path) {
 }
 
 static bool on_tmpfs(const char *path, bool exists) {
-    char parent[PATH_BYTES];
+    char parent[BARE_PATH_BYTES];
     struct bare_text text;
     bare_text(&text, parent, sizeof parent);
     bare_add_bytes(&text, path, exists ? bare_length(path) : (size_t)(bare_base(path) - path) - 1);

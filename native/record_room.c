@@ -3,11 +3,10 @@
 // container may start a short Python each second for years. Asked by every start, one system call; once there are
 // thousands, each start takes away some of this pid namespace's dead, so that it costs none of them more than some
 // milliseconds.
+#include "bare_file.h"
 #include "bare_process.h"
 #include "record.h"
-#include <fcntl.h>
 
-#define PATH_BYTES 4096
 #define FOLDER_BYTES (128u << 10) // a tmpfs counts 20 bytes an entry: 6,500 of them
 #define LOOKED_AT 512             // entries, at a start
 
@@ -25,24 +24,24 @@ static bool is_dead(const char *name, uint64_t pid_namespace) {
     return bare_equal(at, ".json") && space == pid_namespace && bare_start_ticks((int32_t)pid) != ticks;
 }
 
+struct room {
+    const char *folder;
+    uint64_t pid_namespace;
+};
+
+static void remove_dead(void *with, const char *name) {
+    const struct room *room = with;
+    char path[BARE_PATH_BYTES];
+    if (is_dead(name, room->pid_namespace) && bare_join(path, sizeof path, room->folder, name))
+        bare_unlink(path);
+}
+
 void record_make_room(const char *run_dir) {
-    _Alignas(8) char entries[4096];
-    char folder[PATH_BYTES], path[PATH_BYTES];
+    char folder[BARE_PATH_BYTES];
     struct stat about;
     if (!bare_join(folder, sizeof folder, run_dir, "processes") || bare_lstat(folder, &about) < 0 ||
         !S_ISDIR(about.st_mode) || about.st_size < FOLDER_BYTES)
         return;
-    uint64_t pid_namespace = bare_pid_namespace();
-    long fd = bare_open(folder, O_RDONLY | O_DIRECTORY, 0), bytes;
-    if (fd < 0)
-        return;
-    for (int seen = 0; seen < LOOKED_AT && (bytes = bare_list((int)fd, entries, sizeof entries)) > 0;)
-        for (long at = 0; at < bytes && seen < LOOKED_AT; seen++) { // linux_dirent64, as in probation.c
-            const char *name = entries + at + 19;
-            uint16_t length = (uint16_t)((unsigned char)entries[at + 16] | (unsigned char)entries[at + 17] << 8);
-            if (is_dead(name, pid_namespace) && bare_join(path, sizeof path, folder, name))
-                bare_unlink(path);
-            at += length > 0 ? length : bytes;
-        }
-    bare_close((int)fd);
+    struct room room = {folder, bare_pid_namespace()};
+    bare_each(folder, LOOKED_AT, remove_dead, &room);
 }
