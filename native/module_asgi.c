@@ -44,8 +44,22 @@ static PyObject *value_of(PyObject *scope, enum key key) {
     return compat_dict_get(scope, keys[key]);
 }
 
+// A plain list or tuple; another iterable would be used up.
+static bool is_row(PyObject *value) {
+    return value != NULL && (PyList_CheckExact(value) || PyTuple_CheckExact(value));
+}
+
+// Both borrowed.
+static bool pair_of(PyObject *value, PyObject **first, PyObject **second) {
+    if (!is_row(value) || PySequence_Fast_GET_SIZE(value) != 2)
+        return false;
+    *first = PySequence_Fast_GET_ITEM(value, 0);
+    *second = PySequence_Fast_GET_ITEM(value, 1);
+    return true;
+}
+
 static int header_of(PyObject *name) {
-    if (name == NULL || !PyBytes_Check(name))
+    if (!PyBytes_Check(name))
         return -1;
     for (int i = 0; i < HEADERS; i++)
         if (strlen(header_names[i]) == (size_t)PyBytes_GET_SIZE(name) &&
@@ -74,19 +88,12 @@ static void header_add(PyObject **py_values, int header, PyObject *line) {
 
 // The headers that count, as text; py_values is all NULL before, and the caller's to release.
 static void headers_read(PyObject *headers, PyObject **py_values) {
-    bool is_list = headers != NULL && PyList_CheckExact(headers);
-    if (!is_list && (headers == NULL || !PyTuple_CheckExact(headers)))
-        return; // an iterator would be used up
-    for (Py_ssize_t i = 0; i < (is_list ? PyList_GET_SIZE(headers) : PyTuple_GET_SIZE(headers)); i++) {
-        PyObject *pair = is_list ? PyList_GET_ITEM(headers, i) : PyTuple_GET_ITEM(headers, i);
-        PyObject *name = NULL, *line = NULL;
-        if (PyTuple_CheckExact(pair) && PyTuple_GET_SIZE(pair) == 2) {
-            name = PyTuple_GET_ITEM(pair, 0);
-            line = PyTuple_GET_ITEM(pair, 1);
-        } else if (PyList_CheckExact(pair) && PyList_GET_SIZE(pair) == 2) {
-            name = PyList_GET_ITEM(pair, 0);
-            line = PyList_GET_ITEM(pair, 1);
-        }
+    if (!is_row(headers))
+        return;
+    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(headers); i++) {
+        PyObject *name, *line;
+        if (!pair_of(PySequence_Fast_GET_ITEM(headers, i), &name, &line))
+            continue;
         int header = header_of(name);
         if (header >= 0 && PyBytes_Check(line))
             header_add(py_values, header, line);
@@ -96,17 +103,14 @@ static void headers_read(PyObject *headers, PyObject **py_values) {
 
 // Of a socket's end: (host, port), or (path, None).
 static struct authority_text place_of(PyObject *place, uint32_t *port) {
-    PyObject *host = NULL, *number = NULL;
-    if (place != NULL && PyTuple_CheckExact(place) && PyTuple_GET_SIZE(place) == 2) {
-        host = PyTuple_GET_ITEM(place, 0);
-        number = PyTuple_GET_ITEM(place, 1);
-    } else if (place != NULL && PyList_CheckExact(place) && PyList_GET_SIZE(place) == 2) {
-        host = PyList_GET_ITEM(place, 0);
-        number = PyList_GET_ITEM(place, 1);
-    }
-    long given = number != NULL && PyLong_Check(number) ? PyLong_AsLong(number) : 0;
+    PyObject *host, *number;
+    *port = 0;
+    if (!pair_of(place, &host, &number))
+        return request_text(NULL);
+    long given = PyLong_Check(number) ? PyLong_AsLong(number) : 0;
     PyErr_Clear();
-    *port = given > 0 && given < 65536 ? (uint32_t)given : 0;
+    if (given > 0 && given < 65536)
+        *port = (uint32_t)given;
     return request_text(host);
 }
 
