@@ -43,8 +43,9 @@ PyObject *runtime_gc_callback_py(PyObject *module, PyObject *const *args, Py_ssi
     metrics_add(METRIC_GC_COLLECTED_OBJECTS, &generation, item(args[1], "collected"));
     metrics_add(METRIC_GC_UNCOLLECTABLE, &generation, item(args[1], "uncollectable"));
     count_threads();
-    core_metrics_tick(clock_mono_ns());
-    guard_tick(clock_mono_ns());
+    uint64_t now_ns = clock_mono_ns();
+    core_metrics_tick(now_ns);
+    guard_tick(now_ns);
     Py_RETURN_NONE;
 }
 
