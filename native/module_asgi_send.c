@@ -63,11 +63,17 @@ static void finish(AwaitedObject *awaited) {
     compat_give_exception(py_exception);
 }
 
+// As a coroutine that is over does.
+static PyObject *refuse_again(void) {
+    PyErr_SetString(PyExc_RuntimeError, "cannot reuse already awaited coroutine");
+    return NULL;
+}
+
 // 1: *out is what it waits for, 0: *out is its result, -1: an exception.
 static int step(AwaitedObject *awaited, PyObject *value, PyObject **out) {
     *out = NULL;
     if (awaited->inner == NULL) {
-        PyErr_SetString(PyExc_RuntimeError, "cannot reuse already awaited coroutine");
+        (void)refuse_again();
         return -1;
     }
     enter(awaited);
@@ -103,9 +109,10 @@ static PyObject *awaited_next(PyObject *self) {
 
 static PyObject *awaited_throw(PyObject *self, PyObject *args) {
     AwaitedObject *awaited = (AwaitedObject *)self;
-    PyObject *py_inner = awaited->inner != NULL ? Py_NewRef(awaited->inner) : NULL;
-    PyObject *py_method = py_inner != NULL ? PyObject_GetAttr(py_inner, name_throw) : NULL;
-    PyObject *py_result = NULL;
+    if (awaited->inner == NULL)
+        return refuse_again();
+    PyObject *py_inner = Py_NewRef(awaited->inner), *py_result = NULL;
+    PyObject *py_method = PyObject_GetAttr(py_inner, name_throw);
     enter(awaited);
     if (py_method != NULL) {
         py_result = PyObject_Call(py_method, args, NULL);
@@ -119,7 +126,7 @@ static PyObject *awaited_throw(PyObject *self, PyObject *args) {
     if (py_result == NULL)
         finish(awaited);
     Py_XDECREF(py_method);
-    Py_XDECREF(py_inner);
+    Py_DECREF(py_inner);
     return py_result;
 }
 

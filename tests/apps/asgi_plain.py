@@ -9,8 +9,14 @@ from __future__ import annotations
 import asyncio
 import sys
 import types
+import warnings
 
+import flask
 from asgi_served import show
+from uvicorn.middleware.wsgi import WSGIMiddleware
+
+
+refused = []  # told at the end: the server has a thread of its own
 
 
 async def bare(scope, receive, send):
@@ -28,9 +34,24 @@ async def bare(scope, receive, send):
         await send(start)
     if scope["path"] == "/late":
         raise LookupError("after its start")
-    await asyncio.wait_for(send({"type": "http.response.body", "body": b"ok"}), 60)
+    last = send({"type": "http.response.body", "body": b"ok"})
+    await asyncio.wait_for(last, 60)
+    if scope["path"] == "/again":
+        for step in (lambda: last.send(None), lambda: last.throw(KeyError("again"))):
+            try:
+                step()
+            except Exception as error:
+                refused.append(repr(error))
     if scope["path"] == "/after":
         raise LookupError("after its end")
+
+
+site = flask.Flask("site")  # WSGI, which an adapter serves by ASGI
+
+
+@site.get("/double/<int:number>")
+def double(number):
+    return str(2 * number)
 
 
 class Awaitable:
@@ -47,4 +68,6 @@ class Awaitable:
             return self.run.__await__()
 
 
-show({"bare": bare, "awaitable": Awaitable()}[sys.argv[1]], sys.argv[2:])
+warnings.simplefilter("ignore", DeprecationWarning)  # uvicorn's adapter
+show({"bare": bare, "awaitable": Awaitable(), "adapted": WSGIMiddleware(site)}[sys.argv[1]], sys.argv[2:])
+print(refused)

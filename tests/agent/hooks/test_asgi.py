@@ -16,7 +16,7 @@ FASTAPI = [
     "/left",
     "/socket",
 ]
-BARE = ["/plain", "/silent", "/early", "/shared", "/late", "/after", "BREW~/odd"]
+BARE = ["/plain", "/silent", "/early", "/shared", "/late", "/after", "BREW~/odd", "/again"]
 
 
 def told(run):
@@ -60,8 +60,14 @@ def test_plain_asgi_is_served_the_same_whatever_it_does(traced, application):
         ("/late", "error", 200, "LookupError"),
         ("/after", "unset", 200, None),
         ("/odd", "unset", 200, None),
+        ("/again", "unset", 200, None),
     ]
-    assert [s.name for s in run.spans] == ["GET"] * 6 + ["HTTP"]
+    assert [s.name for s in run.spans] == ["GET"] * 6 + ["HTTP", "GET"]
+
+
+def test_wsgi_behind_an_adapter_is_one_span_of_the_server_named_by_its_route(traced):
+    run = traced("asgi_plain.py", "adapted", "/double/4")
+    assert [(s.name, s.kind, s.scope) for s in run.spans] == [("GET /double/<int:number>", "SERVER", "pillion.asgi")]
 
 
 def test_request_is_described_as_the_conventions_say(traced):
