@@ -77,9 +77,9 @@ def both(programs: Programs, command: list[str], paths: list[str], wait: Wait, *
     return servers
 
 
-def check(programs: Programs, master: int, loads: int, adapted: bool = False) -> None:
+def check(programs: Programs, master: int, loads: int, below_server: bool = False) -> None:
     """Every request is one trace of a worker, and the workers are told apart; `loads`: processes that imported;
-    `adapted`: a WSGI application behind an ASGI server, each of which has its span."""
+    `below_server`: the application itself made the span of that name, below the server's."""
     spans = programs.sink.spans
 
     def have() -> bool:
@@ -99,7 +99,7 @@ def check(programs: Programs, master: int, loads: int, adapted: bool = False) ->
         if span.name.startswith("work "):
             above = by_id[span.parent_id]
             assert above.name == "GET /double/<int:number>"
-            if adapted:
+            if below_server:
                 above = by_id[above.parent_id]
                 assert above.scope == "pillion.asgi"
             assert above.parent_id == ""
@@ -123,7 +123,7 @@ def test_gunicorn_serves_and_ends_as_ever_and_every_request_is_a_trace(
     # A pool of threads made before gevent's late patch hangs under it, with us and without.
     direct = {"DIRECT": "1"} if (worker, preload) == ("gevent", True) else {}
     traced, _ = both(programs, [*command, *GUNICORN[worker]], PATHS, eventually, **direct)
-    check(programs, traced.started.process.pid, 1 if preload else WORKERS, adapted="Uvicorn" in worker)
+    check(programs, traced.started.process.pid, 1 if preload else WORKERS, below_server="Uvicorn" in worker)
 
 
 @pytest.mark.parametrize("how", UWSGI)
