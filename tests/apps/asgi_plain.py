@@ -15,7 +15,6 @@ import flask
 from asgi_served import show
 from uvicorn.middleware.wsgi import WSGIMiddleware
 
-
 refused = []  # told at the end: the server has a thread of its own
 
 
