@@ -18,7 +18,7 @@ uint64_t bare_start_ticks(int32_t pid) {
     if (bytes <= 0)
         return 0;
     const char *at = stat + bytes;
-    if (at[0] == ' ' && (at[1] == 'Z' || at[1] == 'X'))
+    if (pid > 0 && at[0] == ' ' && (at[1] == 'Z' || at[1] == 'X'))
         return 0;
     for (int blanks = 0; blanks < 20; blanks += *at++ == ' ')
         if (*at == 0)

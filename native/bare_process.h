@@ -15,7 +15,7 @@ uint64_t bare_pid_namespace(void);
 uint64_t bare_now_ns(void);
 // Whether this process may write some kilobytes into a file: with a small limit (ulimit -f) the kernel would kill it.
 bool bare_may_write(void);
-// "<pid>-<start ticks>", and "-<pid namespace>" when that isn't the machine's first: rundir.name, process_name_suffix.
+// "<pid>-<start ticks>", and "-<pid namespace>" when that isn't the machine's first: rundir.name.
 void bare_add_process(struct bare_text *text, int32_t pid, uint64_t ticks, uint64_t pid_namespace);
 void bare_add_hex(struct bare_text *text, uint64_t number); // 16 digits
 void bare_add_time(struct bare_text *text, uint64_t ns);    // 2026-08-30T12:34:56Z

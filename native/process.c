@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// process: see process.h. Reads two files of /proc, once a process; the machine's start is known to children as well.
+// process: see process.h. Reads /proc/stat once: the machine's start is known to children as well.
 #include "process.h"
-#include <fcntl.h>
+#include "bare_process.h"
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,46 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define INITIAL_NAMESPACE 0xEFFFFFFCu // PROC_PID_INIT_INO of the kernel
 #define STAT_BYTES (1u << 20) // of /proc/stat: its line of interrupts is long on large machines, and comes first
-
-static size_t read_file(const char *path, char *out, size_t capacity) {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return 0;
-    size_t used = 0;
-    ssize_t got;
-    while (used < capacity - 1 && (got = read(fd, out + used, capacity - 1 - used)) > 0)
-        used += (size_t)got;
-    close(fd);
-    out[used] = 0;
-    return used;
-}
-
-uint64_t process_start_ticks(void) {
-    char text[1024];
-    if (read_file("/proc/self/stat", text, sizeof text) == 0)
-        return 0;
-    char *at = strrchr(text, ')'); // the command may hold blanks and brackets
-    for (int field = 2; at != NULL && field < 22; field++)
-        at = strchr(at + 1, ' ');
-    return at != NULL ? strtoull(at, NULL, 10) : 0;
-}
-
-uint64_t process_pid_namespace(void) {
-    char text[64];
-    ssize_t bytes = readlink("/proc/self/ns/pid", text, sizeof text - 1); // pid:[4026531836]
-    if (bytes <= 5)
-        return 0;
-    text[bytes] = 0;
-    return strncmp(text, "pid:[", 5) == 0 ? strtoull(text + 5, NULL, 10) : 0;
-}
-
-void process_name_suffix(uint64_t pid_namespace, char *out) {
-    out[0] = 0;
-    if (pid_namespace != 0 && pid_namespace != INITIAL_NAMESPACE)
-        snprintf(out, PROCESS_SUFFIX_BYTES, "-%llu", (unsigned long long)pid_namespace);
-}
 
 uint64_t process_boot_s(void) {
     static _Atomic uint64_t known;
@@ -57,7 +18,7 @@ uint64_t process_boot_s(void) {
         return boot_s;
     char *text = malloc(STAT_BYTES);
     const char *boot = NULL;
-    if (text != NULL && read_file("/proc/stat", text, STAT_BYTES) > 0)
+    if (text != NULL && bare_read_file("/proc/stat", text, STAT_BYTES) > 0)
         boot = strstr(text, "\nbtime ");
     boot_s = boot != NULL ? strtoull(boot + 7, NULL, 10) : 0;
     free(text);
@@ -66,7 +27,7 @@ uint64_t process_boot_s(void) {
 }
 
 bool process_creation_time(char *out, size_t capacity) {
-    uint64_t ticks = process_start_ticks(), boot_s = process_boot_s();
+    uint64_t ticks = bare_start_ticks(0), boot_s = process_boot_s();
     long hertz = sysconf(_SC_CLK_TCK);
     if (ticks == 0 || boot_s == 0 || hertz <= 0)
         return false;

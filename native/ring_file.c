@@ -5,9 +5,9 @@
 // and neither a descriptor nor the lock reaches a fork's child (the mapping is MADV_DONTFORK). ring_create runs on an
 // application's thread; ring_grow on the sender's.
 #define _GNU_SOURCE
+#include "bare_process.h"
 #include "clock.h"
 #include "ids.h"
-#include "process.h"
 #include "ring_layout.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -181,12 +181,13 @@ static enum status make_shared(struct ring *ring, const struct ring_options *opt
     char *temporary = malloc(room);
     if (temporary == NULL)
         return STATUS_NO_MEMORY;
-    char suffix[PROCESS_SUFFIX_BYTES];
+    struct bare_text path;
     uint32_t random; // nobody else can take this name before us
     ids_bytes((uint8_t *)&random, sizeof random);
-    process_name_suffix(owner->pid_namespace, suffix);
-    int stem = snprintf(ring->path, room, "%s/%d-%llu%s", options->directory, getpid(),
-                        (unsigned long long)owner->start_ticks, suffix);
+    bare_text(&path, ring->path, room);
+    bare_add(&path, options->directory);
+    bare_add(&path, "/");
+    bare_add_process(&path, getpid(), owner->start_ticks, owner->pid_namespace);
     snprintf(temporary, room, "%s/.%s.%u.%08x.tmp", options->directory, ring->path + strlen(options->directory) + 1,
              ring->serial, random);
     status = map_file(ring, temporary, is_shared(options->directory));
@@ -194,7 +195,7 @@ static enum status make_shared(struct ring *ring, const struct ring_options *opt
         madvise(ring->file, ring->mapped_bytes, MADV_DONTFORK);
         ring->shared = true;
         fill(ring, options, owner);
-        status = publish(ring, temporary, (size_t)stem);
+        status = publish(ring, temporary, path.used);
         if (status != STATUS_OK)
             unlink(temporary);
     }
@@ -209,7 +210,7 @@ enum status ring_create(struct ring **out, const struct ring_options *options) {
     struct ring *ring = new_handle(options);
     if (ring == NULL)
         return STATUS_NO_MEMORY;
-    struct owner owner = {process_start_ticks(), process_pid_namespace()};
+    struct owner owner = {bare_start_ticks(0), bare_pid_namespace()};
     enum status status;
     if (options->directory != NULL) {
         status = make_shared(ring, options, &owner);

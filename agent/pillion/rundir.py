@@ -114,7 +114,7 @@ def pid_namespace() -> int:
 
 
 def name(pid: int, ticks: int, namespace: int) -> str:
-    """What a process's files are called: the same in native/ring_file.c."""
+    """What a process's files are called: the same in native/bare_process.c."""
     return f"{pid}-{ticks}" + (f"-{namespace}" if namespace not in (0, INITIAL_NAMESPACE) else "")
 
 

@@ -2,9 +2,9 @@
 // The ring as a file: its name, mode and size, what it refuses, what a fork, an exec and a death leave. Needs a tmpfs
 // at /dev/shm; parts that need something this machine has not say so.
 #define _GNU_SOURCE
+#include "bare_process.h"
 #include "check.h"
 #include "otlp.h"
-#include "process.h"
 #include "ring_layout.h"
 #include "ring_reader.h"
 #include <dirent.h>
@@ -58,10 +58,11 @@ static void a_ring_is_one_small_private_file_without_descriptor(void) {
     REQUIRE(stat(ring_path(ring), &about) == 0);
     CHECK((about.st_mode & 07777) == 0600 && about.st_size <= 1 << 20);
     CHECK(about.st_blocks * 512 >= about.st_size); // reserved: no store can hit a full tmpfs
-    char expected[128], suffix[PROCESS_SUFFIX_BYTES];
-    process_name_suffix(ring->file->pid_namespace, suffix);
-    snprintf(expected, sizeof expected, "%s/%d-%llu%s.ring", directory, getpid(),
-             (unsigned long long)ring->file->start_ticks, suffix);
+    char expected[256], name[64];
+    struct bare_text text;
+    bare_text(&text, name, sizeof name);
+    bare_add_process(&text, getpid(), ring->file->start_ticks, ring->file->pid_namespace);
+    snprintf(expected, sizeof expected, "%s/%s.ring", directory, name);
     CHECK(strcmp(ring_path(ring), expected) == 0);
     REQUIRE(ring_grow(ring) == STATUS_OK && stat(ring_path(ring), &about) == 0);
     CHECK(about.st_size > 1 << 20 && about.st_blocks * 512 >= about.st_size);
@@ -85,16 +86,20 @@ static void in_a_setgid_folder_its_group_may_read_a_ring(void) {
 }
 
 static void a_name_tells_the_pid_namespace_only_if_it_is_not_the_first(void) {
-    char suffix[PROCESS_SUFFIX_BYTES];
-    process_name_suffix(0xEFFFFFFC, suffix);
-    CHECK(strcmp(suffix, "") == 0);
-    process_name_suffix(0, suffix);
-    CHECK(strcmp(suffix, "") == 0);
-    process_name_suffix(4026532711, suffix);
-    CHECK(strcmp(suffix, "-4026532711") == 0);
+    static const struct {
+        uint64_t pid_namespace;
+        const char *name;
+    } names[] = {{0xEFFFFFFC, "5-6"}, {0, "5-6"}, {4026532711, "5-6-4026532711"}};
+    for (size_t at = 0; at < sizeof names / sizeof *names; at++) {
+        char name[64];
+        struct bare_text text;
+        bare_text(&text, name, sizeof name);
+        bare_add_process(&text, 5, 6, names[at].pid_namespace);
+        CHECK(strcmp(name, names[at].name) == 0);
+    }
     struct stat about;
     REQUIRE(stat("/proc/self/ns/pid", &about) == 0);
-    CHECK(process_pid_namespace() == about.st_ino);
+    CHECK(bare_pid_namespace() == about.st_ino);
 }
 
 static void a_ring_with_records_stays_and_the_next_one_gets_another_name(void) {
@@ -120,7 +125,7 @@ static void a_reader_sees_identity_counters_and_records(void) {
     ring_count(ring, RING_RECORDED, 5);
     CHECK(ring_push(ring, RING_SPAN, "abc", 3, "de", 2) == STATUS_OK);
     REQUIRE(ring_image_read(&image, ring_path(ring), RING_WHOLE, false) == STATUS_OK);
-    CHECK(image.pid_namespace == process_pid_namespace());
+    CHECK(image.pid_namespace == bare_pid_namespace());
     CHECK(image.pid == (uint32_t)getpid() && image.start_ticks == ring->file->start_ticks);
     CHECK(memcmp(image.instance_id, "0123456789abcdef", 16) == 0 && image.counters[RING_RECORDED] == 5);
     CHECK(image.view.resource_bytes == 8 && memcmp(image.view.resource, "resource", 8) == 0);
