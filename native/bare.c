@@ -100,16 +100,8 @@ long bare_rename(const char *from, const char *to) {
     return CALL4(SYS_renameat, AT_FDCWD, from, AT_FDCWD, to);
 }
 
-long bare_truncate(int fd, uint64_t bytes) {
-    return CALL2(SYS_ftruncate, fd, bytes);
-}
-
 long bare_chmod(int fd, unsigned mode) {
     return CALL2(SYS_fchmod, fd, mode);
-}
-
-long bare_chown(int fd, uint32_t uid, uint32_t gid) {
-    return CALL3(SYS_fchown, fd, uid, gid);
 }
 
 long bare_flock(int fd, int operation) {

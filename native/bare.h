@@ -27,9 +27,7 @@ bool bare_on_tmpfs(const char *path);
 long bare_mkdir(const char *path, unsigned mode);
 long bare_unlink(const char *path);
 long bare_rename(const char *from, const char *to);
-long bare_truncate(int fd, uint64_t bytes);
 long bare_chmod(int fd, unsigned mode);
-long bare_chown(int fd, uint32_t uid, uint32_t gid); // (uint32_t)-1: as it was
 long bare_flock(int fd, int operation);
 long bare_list(int fd, void *out, size_t bytes);                 // getdents64
 void *bare_map(size_t bytes, int protection, int flags, int fd); // NULL: refused
@@ -55,7 +53,6 @@ bool bare_starts(const char *text, const char *start);
 bool bare_ends(const char *text, const char *end);
 const char *bare_find(const char *text, const char *part); // NULL: not in it
 const char *bare_base(const char *path);                   // what follows the last slash
-bool bare_same(const void *a, const void *b, size_t bytes);
 // The value of a variable, or NULL.
 const char *bare_getenv(const char *const *envp, const char *name);
 // Digits at *text, which moves behind them; 0 when there are none, the largest number when there are too many.

@@ -10,14 +10,6 @@ size_t bare_length(const char *text) {
     return bytes;
 }
 
-bool bare_same(const void *a, const void *b, size_t bytes) {
-    const unsigned char *left = a, *right = b;
-    for (size_t i = 0; i < bytes; i++)
-        if (left[i] != right[i])
-            return false;
-    return true;
-}
-
 bool bare_equal(const char *a, const char *b) {
     while (*a != 0 && *a == *b)
         a++, b++;
