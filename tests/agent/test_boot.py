@@ -81,7 +81,7 @@ sys.modules["sitecustomize"] = types.ModuleType("sitecustomize")
 runpy.run_path({str(BOOT / "sitecustomize.py")!r})
 print("ran")
 """
-    result = traced.bare(code)
+    result = traced.bare(code, PILLION_RUN_DIR=str(traced.run_dir))
     assert (result.code, result.out, result.err) == (0, "ran\n", "")
 
 
