@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from pillion_collector.cli import Screen
+from pillion_collector.containers import SHORT
 from pillion_collector.table import DASH, clean, clock, count, cut, duration, paint
 
 _LAST = 3  # spans; --json has all
@@ -16,7 +17,7 @@ def crash_list(crashes: list[dict[str, Any]], screen: Screen) -> str:
 
 
 def _crash(one: dict[str, Any], screen: Screen) -> list[str]:
-    where = f" in container {clean(one['container'][:12])}" if one["container"] else ""
+    where = f" in container {clean(one['container'][:SHORT])}" if one["container"] else ""
     who = f"{clean(one['service'] or one['command'] or DASH)} {one['pid']}{where} {one['how']}"
     lived = duration(max(1, int(one["ended_ns"]) - int(one["began_ns"])))
     lines = [f"{clock(int(one['ended_ns']))}  {paint(who, 'red bold', screen.colour)}  after {lived}"]

@@ -17,6 +17,7 @@ from pillion_collector.cli import Screen, pairs
 from pillion_collector.cli_crashes import crash_list
 from pillion_collector.cli_tree import tree
 from pillion_collector.client import Client
+from pillion_collector.containers import SHORT
 from pillion_collector.table import DASH, Cell, Column, ago, clock, count, duration, rate, share, size, table
 
 _Row = dict[str, Any]
@@ -45,7 +46,7 @@ _TRACES: _Columns = (
 )
 _PROCESSES: _Columns = (
     (Column("PID", True), lambda one: str(one["pid"])),
-    (Column("CONTAINER"), lambda one: (one["container"] or DASH)[:12]),
+    (Column("CONTAINER"), lambda one: (one["container"] or DASH)[:SHORT]),
     (Column("SERVICE", shrink=2), lambda one: Cell(one["service"] or DASH, "cyan")),
     (Column("COMMAND", shrink=1), lambda one: one["command"] or DASH),
     (Column("PYTHON"), lambda one: one["python"] or DASH),

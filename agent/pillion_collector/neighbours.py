@@ -13,6 +13,7 @@ import re
 import stat
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 from pillion_collector.pids import Name
@@ -66,18 +67,17 @@ def find(folder: str | os.PathLike[str], pattern: re.Pattern[str], troubles: Tro
             if number >= LOOKED_AT or found >= FILES:
                 troubles.once("crowded", os.fspath(folder))
                 return
-            if pattern.fullmatch(entry.name) is None:
+            one = who(entry.name, pattern)
+            if one is None:
                 continue
-            uid = _owner(entry) if shared else None
-            if uid is not None:
+            if shared and (uid := _owner(entry)) is not None:
                 many[uid] += 1
                 if many[uid] > A_USER:
                     troubles.once("crowded", (os.fspath(folder), uid))
                     continue
-            one = who(entry.name, pattern, uid)
-            if one is not None:
-                found += 1
-                yield File(entry.path, one)
+                one = replace(one, uid=uid)
+            found += 1
+            yield File(entry.path, one)
 
 
 def read(path: str, limit: int) -> tuple[bytes, os.stat_result] | None:

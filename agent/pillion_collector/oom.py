@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from pillion_collector.containers import cgroup_of, container_in
+from pillion_collector.containers import container_in
 
 _FOLDERS: Final = 4096  # looked through for a container's
 _DEPTH: Final = 8
@@ -50,12 +50,8 @@ class OomKills:
         self._before: dict[str, int] = {}  # what there was when `settle` was called last
         self._by_container: dict[str, str | None] = {}
 
-    def meet(self, pid: int) -> str | None:
-        """The file that will tell, None when there is none. To be asked while the process lives."""
-        return self.file_of(cgroup_of(pid))
-
     def file_of(self, cgroup: str) -> str | None:
-        """The same, by the text of /proc/PID/cgroup."""
+        """The file that will tell, by the text of /proc/PID/cgroup, if there is one. Asked while the process lives."""
         container = container_in(cgroup)
         for name in self._names(cgroup, container):
             if (count := _oom_kills(name)) is not None:

@@ -2,7 +2,7 @@
 """Children that an injected process forked and that have no record and no ring yet: an idle pool of workers, say.
 
 Whoever starts a Python anew is told by a record of its own; a fork's child is its parent's copy, with its command line,
-and makes a ring with its first span. Called by the process reader's thread, two small files a process and cycle.
+and makes a ring with its first span. Called by the process reader's thread; a small file for each thread of a process.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ def find_forks(parents: Iterable[tuple[int, Found]], known: frozenset[int]) -> l
     """What is new among the children of these processes (pid here, what is known of it)."""
     found = []
     for parent, of in parents:
-        command_line = _read(f"/proc/{parent}/cmdline")
-        for pid in _children(parent) - known:
+        new = _children(parent) - known
+        command_line = _read(f"/proc/{parent}/cmdline") if new else b""
+        for pid in new:
             stat = read_stat(pid)
             if stat is None or not command_line or _read(f"/proc/{pid}/cmdline") != command_line:
                 continue  # gone, or another program, which a record of its own tells about

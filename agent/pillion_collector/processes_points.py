@@ -17,7 +17,7 @@ def resource_of(found: Found, started_ns: int, container: str | None) -> tuple[R
     """Under which resource the process's points are stored, and whether it is one of ours, to be stored as well."""
     received = found.resource_row
     if received is None:
-        return own_resource(found, started_ns, container), True
+        return _own_resource(found, started_ns, container), True
     if container is None or "container.id" in received.attributes:
         return received, False
     # The process couldn't see its container's id, and we can.
@@ -48,7 +48,7 @@ def points_of(sample: Sample, resource_id: int, began_ns: int) -> list[PointRow]
     return rows
 
 
-def own_resource(found: Found, started_ns: int, container: str | None) -> ResourceRow:
+def _own_resource(found: Found, started_ns: int, container: str | None) -> ResourceRow:
     """The resource of a process that has sent nothing yet: what is known of it, under an id made from its identity."""
     created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started_ns / 1e9))
     attributes = {

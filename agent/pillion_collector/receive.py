@@ -79,7 +79,7 @@ class Receiver:
         for service, kind in SERVICES.items():  # core answers UNIMPLEMENTED to every other path
             export: dict[str, Any] = {"Export": grpc.stream_unary_rpc_method_handler(_handler(self, kind))}
             self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, export),))
-        before = os.umask(0o111 if shared else 0o177)  # the socket is its owner's from its first moment
+        before = os.umask(0o111 if shared else 0o177)  # from the socket's first moment
         try:
             self._server.add_insecure_port(f"unix:{socket}")
         finally:

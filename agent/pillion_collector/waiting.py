@@ -75,8 +75,7 @@ class Waiting:
         """Gives others the chance to share the transaction and its sync."""
         until = time.monotonic() + self._linger_s
         while self.bytes < _ENOUGH_BYTES and not self._closed:
-            hurry = any(job.urgent for job in self._jobs)
-            rests = not hurry and self.bytes < _MUCH_BYTES
+            rests = self.bytes < _MUCH_BYTES and not any(job.urgent for job in self._jobs)
             left = (max(until, self._rest_until_s) if rests else until) - time.monotonic()
             if left <= 0 or not self._changed.wait(left):
                 return

@@ -19,10 +19,16 @@ if child == 0:
     sys.stdin.read()
     os._exit(0)
 late = []
-thread = threading.Thread(target=lambda: late.append(os.fork()) or late[0] or (sys.stdin.read(), os._exit(0)))
-thread.start()
-while not late:
-    pass
+forked = threading.Event()
+def fork():
+    late.append(os.fork())
+    if late[0] == 0:
+        sys.stdin.read()
+        os._exit(0)
+    forked.set()
+    threading.Event().wait()  # a child is its thread's as long as that lives
+threading.Thread(target=fork, daemon=True).start()
+forked.wait()
 other = subprocess.Popen(["sleep", "60"])
 print(child, late[0], flush=True)
 sys.stdin.read()

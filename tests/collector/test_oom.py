@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pillion_collector.containers import cgroup_of
 from pillion_collector.oom import OomKills
 
 from tests.collector.conftest import eventually
@@ -133,7 +134,7 @@ def test_a_real_group_is_found_by_a_process_in_it(group: Path) -> None:
         stdout=subprocess.PIPE,
     )
     assert child.stdout is not None and child.stdout.readline() == b"in\n"
-    name = OomKills().meet(child.pid)
+    name = OomKills().file_of(cgroup_of(child.pid))
     child.communicate(b"\n")
     assert name is not None and os.path.dirname(name) == str(group)
     assert eventually(lambda: not (group / "cgroup.procs").read_text())
