@@ -8,7 +8,7 @@ import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Iterable
 
 FILE_BYTES = 65536
 NUMBERS = ("pid", "start_ticks", "pid_ns", "uid", "parent_pid", "time_ns")
@@ -18,12 +18,13 @@ TEXTS = ("exe", "decision", "code", "reason", "service", "python", "pillion", "v
 def records(run_dir: str) -> list[dict[str, Any]]:
     """All of them, oldest first. Raises OSError when there's no such folder."""
     folder = os.path.join(run_dir, "processes")
-    found = []
-    for name in os.listdir(folder):
-        if name.endswith(".json") and not name.startswith("."):
-            record = read(os.path.join(folder, name))
-            if record is not None:
-                found.append(record)
+    names = [name for name in os.listdir(folder) if name.endswith(".json") and not name.startswith(".")]
+    return ordered(os.path.join(folder, name) for name in names)
+
+
+def ordered(paths: Iterable[str]) -> list[dict[str, Any]]:
+    """What is a record among these files, oldest first."""
+    found = [record for record in map(read, paths) if record is not None]
     return sorted(found, key=lambda record: record.get("time_ns") or 0)
 
 

@@ -13,6 +13,9 @@ from typing import Any
 
 from pillion import guarded, why, why_records, why_rules
 
+from pillion_collector import neighbours
+from pillion_collector.neighbours import RECORD, Troubles
+
 KEPT_S = 3.0  # a page asks again with each change
 _SHOWN = ("id", "pid", "own_pid", "start_ticks", "pid_ns", "uid", "parent_pid", "exe", "command", "alive", "decision",
           "code", "means", "reason", "evidence", "do", "service", "python", "via", "root", "pillion",
@@ -37,11 +40,8 @@ class Why:
             return self._answer
 
     def _look(self) -> dict[str, Any]:
-        try:
-            records = why_records.records(self._run_dir)
-        except OSError:
-            records = []
-        rows = why.find(records, self._run_dir)
+        files = neighbours.find(f"{self._run_dir}/processes", RECORD, Troubles())  # bounded; who reads them all counts
+        rows = why.find(why_records.ordered(file.path for file in files), self._run_dir)
         crashed = [{**one, "until_ns": str(one["until_ns"])} for one in guarded.verdicts(self._run_dir)]
         for one in crashed:
             one["deaths"] = [{**death, "time_ns": str(death["time_ns"])} for death in one["deaths"]]

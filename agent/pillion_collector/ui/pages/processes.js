@@ -76,7 +76,7 @@ function processTable() {
   const columns = [
     { key: "service", title: "Service", class: "main", cell: nameCell },
     { key: "pid", title: "PID", class: "num", cell: (row) => row.pid },
-    { key: "container", title: "Container", class: "mono wide-m", cell: (row) => containerCell(row) },
+    { key: "container", title: "Container", class: "wide-m", cell: containerCell },
     { key: "command", title: "Command", class: "wide-m", cell: (row) => [h("bdi", null, line(row.command, 40)), row.python ? h("span", { class: "faint" }, ` ${line(row.python, 20)}`) : null] },
     { key: "cpu", title: "CPU", class: "num", hint: "Of one core", cell: (row) => (row.alive ? percent(row.cpu) : "–") },
     { key: "memory", title: "Memory", class: "num", cell: (row) => (row.alive ? bytes(row.memory_bytes) : "–") },
@@ -101,7 +101,7 @@ function nameCell(row) {
 }
 
 export function containerCell(row) {
-  return row.container ? h("bdi", { title: line(row.container, 64) }, line(row.container.slice(0, 12), 12)) : "–";
+  return row.container ? h("bdi", { class: "mono", title: line(row.container, 64) }, line(row.container.slice(0, 12), 12)) : "–";
 }
 
 export function stateCell(row) {
