@@ -14,6 +14,7 @@ counts: dict[str, int] = {}  # "where: ExceptionType" -> how often
 notes: list[str] = []  # what `pillion why` shows beside the decision
 _path: str | None = None
 _written = 0
+_told: set[str] = set()  # of counts, what is in the log
 
 
 def open_log(path: str | None) -> None:
@@ -24,27 +25,41 @@ def open_log(path: str | None) -> None:
 
 def log(message: str) -> None:
     """One line into pillion's own log."""
+    try:
+        _write(message)
+    except Exception:
+        counts["log"] = counts.get("log", 0) + 1
+
+
+def _write(message: str) -> None:
     global _path, _written
     if _path is None or _written > LOG_BYTES:
         return
+    line = f"pillion[{os.getpid()}]: {message}\n".encode("utf-8", "backslashreplace")
     try:
-        line = f"pillion[{os.getpid()}]: {message}\n".encode("utf-8", "backslashreplace")
         descriptor = os.open(_path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             _written += os.write(descriptor, line)
         finally:
             os.close(descriptor)
-    except Exception:
+    except OSError:
         _path = None
 
 
 def report(where: object, error: BaseException) -> None:
-    """Counts an error of ours; the first of each kind is logged."""
+    """Counts an error of ours; the first of each kind that there is room to tell of is logged."""
     try:
         name = where if isinstance(where, str) else getattr(where, "__qualname__", None) or repr(type(where))
         kind = f"{name}: {type(error).__name__}"
         counts[kind] = counts.get(kind, 0) + 1
-        if counts[kind] == 1:
-            log(f"{kind}: {error}")
+        if kind not in _told:
+            _write(f"{kind}: {error}")
+            _told.add(kind)
     except Exception:
         counts["report"] = counts.get("report", 0) + 1
+
+
+def tell_rest() -> None:
+    """At the end: what could be counted but not logged, since the application had used up its stack."""
+    for kind in counts.keys() - _told - {"report", "log"}:
+        log(f"{kind}: {counts[kind]} times")

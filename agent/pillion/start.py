@@ -123,6 +123,7 @@ def _start(settings: config.Config) -> tuple[str, str]:
     _start_native(settings, attributes)
     _native.set_report(guard.report)
     atexit.register(_native.stop, settings.exit_timeout_ns / 1e9)
+    atexit.register(guard.tell_rest)
     if _record["via"] == "preload":
         from pillion import probation
 
